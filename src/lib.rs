@@ -11,6 +11,8 @@
 //! `server` beside them all: it knows jsonrpsee and [`error`], and no method's name.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod backend;
+pub mod broker;
 pub mod celery;
 pub mod error;
 pub mod json;

@@ -1,0 +1,189 @@
+//! Brokers in kombu's words: exchanges, queues, messages. Knows kombu's conventions, not Celery's.
+//!
+//! [`connect`] picks an implementation by the URL's scheme. Implementations never write a key of
+//! their own but the reply list, never send `KEYS`, and bound every read in bytes.
+
+pub mod options;
+pub mod redis;
+pub mod url;
+
+pub use options::Options;
+
+use crate::error::Result;
+use crate::message::Message;
+use async_trait::async_trait;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something delivered from an exchange.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Routing key, where the transport tells.
+    pub routing_key: String,
+    /// The message, or the sentence why it is none.
+    pub message: std::result::Result<Message, String>,
+}
+
+/// A live subscription to an exchange. Dropping it ends it.
+#[async_trait]
+pub trait Deliveries: Send {
+    /// Waits for at least one delivery and takes what has arrived, at most `limit`, into `into`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`] once the connection is lost: nothing was kept behind it.
+    async fn next(&mut self, limit: usize, into: &mut Vec<Delivery>) -> Result<()>;
+}
+
+/// Where replies to remote control go; `reply_to` of a pidbox request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplyTo {
+    /// Empty: the default exchange.
+    pub exchange: String,
+    /// The queue's name, without prefix.
+    pub routing_key: String,
+}
+
+/// One member of an exchange's bindings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binding {
+    /// Routing key.
+    pub routing_key: String,
+    /// The queue it leads to.
+    pub queue: String,
+}
+
+/// What a broker says about one queue's length.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Depth {
+    /// Messages per priority step; a step that could not be read is absent.
+    pub priorities: BTreeMap<u8, u64>,
+    /// Messages that arrived since the last time this queue was asked for, where exactly known.
+    pub arrived: Option<u64>,
+    /// What was odd, e.g. a step's key that holds no list.
+    pub oddities: Vec<String>,
+}
+
+/// A stretch of a queue, read without removing anything.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Peek {
+    /// Raw elements, next to be consumed first, each with its priority step.
+    pub messages: Vec<(u8, Vec<u8>)>,
+    /// Messages in the queue when it was read, all steps.
+    pub total: u64,
+    /// A bound in bytes ended the read before its limit did.
+    pub cut: bool,
+}
+
+/// A message handed to a consumer and not acknowledged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unacked {
+    /// Its delivery tag.
+    pub delivery_tag: String,
+    /// The raw element.
+    pub raw: Vec<u8>,
+    /// Where it was published.
+    pub exchange: String,
+    /// With which key; the queue's name on the default exchange.
+    pub routing_key: String,
+}
+
+/// What is handed out now.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UnackedLook {
+    /// Every tag, with when it was handed out (Unix seconds, the worker's clock).
+    pub index: Vec<(String, f64)>,
+    /// The messages of tags not in `known`.
+    pub new: Vec<Unacked>,
+    /// The index and all new messages were read.
+    pub complete: bool,
+}
+
+/// A broker, connected.
+#[async_trait]
+pub trait Broker: Send + Sync + Debug {
+    /// `redis`, `amqp`.
+    fn transport(&self) -> &'static str;
+
+    /// The layout in force, after detection; for `environment` rows and the log.
+    fn options(&self) -> Options;
+
+    /// Tells what a worker said of its own layout (`stats` → `broker.transport_options`).
+    fn learn(&self, options: &serde_json::Map<String, serde_json::Value>);
+
+    /// Listens to everything published to a fanout or topic exchange.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`] where it cannot be reached or refuses.
+    async fn subscribe(&self, exchange: &str) -> Result<Box<dyn Deliveries>>;
+
+    /// Publishes to a fanout exchange. Answers the number of live listeners where the broker counts them.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn broadcast(&self, exchange: &str, message: &Message) -> Result<Option<u64>>;
+
+    /// Where replies to us go. Stable for the life of this broker.
+    fn reply_to(&self) -> ReplyTo;
+
+    /// Waits for one reply on [`Broker::reply_to`], at most `wait`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`]. A reply that is no message is answered as `Ok(Some(Err(why)))`.
+    async fn reply(&self, wait: Duration) -> Result<Option<std::result::Result<Message, String>>>;
+
+    /// Leaves nothing of ours behind. Where an answer is still `outstanding`, what it will create
+    /// expires by itself within the hour (reference 4.2).
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn close_replies(&self, outstanding: bool) -> Result<()>;
+
+    /// The bindings of one exchange.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn bindings(&self, exchange: &str) -> Result<Vec<Binding>>;
+
+    /// One step of a slow search for the exchanges that have bindings. `cursor` 0 begins; answers
+    /// the cursor to go on from (0: through) and the exchanges found.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn scan_exchanges(&self, cursor: u64) -> Result<(u64, Vec<String>)>;
+
+    /// Lengths of queues, in the order asked for.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn depths(&self, queues: &[String]) -> Result<Vec<Depth>>;
+
+    /// Reads messages of a queue without removing them: `offset` from the next to run, at most
+    /// `limit`, at most about `bytes`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn peek(&self, queue: &str, offset: usize, limit: usize, bytes: usize) -> Result<Peek>;
+
+    /// What consumers hold. Messages whose tag is in `known` are not read again.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn unacked(&self, known: &HashSet<String>, bytes: usize) -> Result<UnackedLook>;
+
+    /// Is it there? At most 3 s.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn ping(&self) -> Result<()>;
+}
+
+/// Connects to a broker by its URL. `event_exchange` and `control_exchange` help to detect a layout.
+///
+/// # Errors
+/// [`crate::Error::Config`] for a URL that Celery would refuse, [`crate::Error::Unsupported`] for a
+/// transport we do not speak, [`crate::Error::Broker`] where it cannot be reached within 3 s.
+pub async fn connect(url: &url::BrokerUrl, options: &Options) -> Result<Arc<dyn Broker>> {
+    redis::connect(url, options).await
+}

@@ -1,0 +1,113 @@
+//! Connections for commands, and how what goes wrong on them is told.
+
+use super::super::url::{Address, BrokerUrl, Server};
+use super::unsupported;
+use crate::error::{Error, Result};
+use ::redis::aio::MultiplexedConnection;
+use ::redis::io::tcp::TcpSettings;
+use ::redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
+    RedisError,
+};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long connecting, and how long an answer, may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The first server that answers, of those a URL names, and a connection for commands to it.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a transport that is not Redis in the clear, [`Error::Broker`] with the
+/// last server's reason where none answers.
+pub(crate) async fn reachable(url: &BrokerUrl) -> Result<(Server, MultiplexedConnection)> {
+    if url.transport() != "redis" {
+        return Err(unsupported(url));
+    }
+    let mut refused = unsupported(url);
+    for server in url.servers() {
+        match commands(server).await {
+            Ok(commands) => return Ok((server.clone(), commands)),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+/// A connection for commands; every answer comes within 3 s or is an error.
+///
+/// # Errors
+/// [`Error::Broker`].
+pub(crate) async fn commands(server: &Server) -> Result<MultiplexedConnection> {
+    connect(server, Some(PATIENCE)).await
+}
+
+/// A connection for a command that blocks; it brings its own time limit.
+///
+/// # Errors
+/// [`Error::Broker`].
+pub(super) async fn blocking(server: &Server) -> Result<MultiplexedConnection> {
+    connect(server, None).await
+}
+
+async fn connect(server: &Server, answer: Option<Duration>) -> Result<MultiplexedConnection> {
+    let address = match server.address() {
+        Address::Tcp { host, port } => ConnectionAddr::Tcp(host.clone(), *port),
+        Address::Unix(path) => ConnectionAddr::Unix(path.clone()),
+    };
+    let mut login = RedisConnectionInfo::default()
+        .set_db(i64::from(server.db()))
+        .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    if let Some(user) = server.user() {
+        login = login.set_username(user);
+    }
+    if let Some(password) = server.password() {
+        login = login.set_password(password);
+    }
+    let failed = |error: RedisError| broken("connect", &error);
+    let info = address
+        .into_connection_info()
+        .map_err(failed)?
+        .set_redis_settings(login)
+        .set_tcp_settings(TcpSettings::default().set_nodelay(true));
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(answer);
+    let client = Client::open(info).map_err(failed)?;
+    let greeted = async {
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        greet(&mut connection).await.map(|()| connection)
+    };
+    match timeout(PATIENCE, greeted).await {
+        Ok(connected) => connected.map_err(failed),
+        Err(_) => Err(silent("connect")),
+    }
+}
+
+/// A server that wants a password lets everybody in, and refuses what comes then.
+async fn greet(connection: &mut MultiplexedConnection) -> ::redis::RedisResult<()> {
+    let ping = ::redis::cmd("PING");
+    match ping.query_async(connection).await {
+        Err(error) if error.code() == Some("NOPERM") => Ok(()),
+        greeted => greeted,
+    }
+}
+
+/// A server that does not answer.
+pub(super) fn silent(operation: &str) -> Error {
+    Error::Broker { operation: operation.into(), reason: "no answer within 3 s".into() }
+}
+
+/// What a command's failure is to a caller: the server's or the system's own words.
+pub(crate) fn broken(operation: &str, error: &RedisError) -> Error {
+    Error::Broker { operation: operation.into(), reason: reason(error) }
+}
+
+/// The server's or the system's own words.
+pub(crate) fn reason(error: &RedisError) -> String {
+    match (error.code(), error.detail()) {
+        _ if error.is_timeout() => "no answer within 3 s".into(),
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        _ => error.to_string(),
+    }
+}

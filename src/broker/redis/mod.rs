@@ -1,0 +1,182 @@
+//! kombu's Redis conventions (`kombu/transport/redis.py`): queues are lists, fanout exchanges are
+//! pub/sub channels, what consumers hold is a hash and a sorted set.
+//!
+//! Three connections: commands, events, and blocking replies. Nothing is written but the reply list.
+
+pub(crate) mod client;
+pub(crate) mod keys;
+pub(crate) mod pubsub;
+mod queues;
+mod reply;
+mod unacked;
+
+use super::url::{BrokerUrl, Server};
+use super::{Binding, Broker, Deliveries, Delivery, Depth, Options, Peek, ReplyTo, UnackedLook};
+use crate::error::{Error, Result};
+use crate::message::Message;
+use ::redis::aio::MultiplexedConnection;
+use async_trait::async_trait;
+use bytes::Bytes;
+use client::broken;
+use keys::Layout;
+use pubsub::Subscriber;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Members of a binding set that are read at most.
+const BINDINGS: usize = 10_000;
+
+/// Keys looked at by one step of the search for bindings.
+const SCAN: usize = 1_000;
+
+/// A Redis broker, connected.
+#[derive(Debug)]
+pub(super) struct Redis {
+    server: Server,
+    commands: MultiplexedConnection,
+    layout: Mutex<Layout>,
+    replies: reply::Replies,
+    marks: queues::Marks,
+}
+
+/// Connects to the first of the URL's servers that answers.
+pub(super) async fn connect(url: &BrokerUrl, options: &Options) -> Result<Arc<dyn Broker>> {
+    let (server, commands) = client::reachable(url).await?;
+    let mut layout = Layout::new(server.db(), options);
+    layout.find_prefix(&mut commands.clone()).await;
+    Ok(Arc::new(Redis {
+        replies: reply::Replies::new(server.clone()),
+        server,
+        commands,
+        layout: Mutex::new(layout),
+        marks: queues::Marks::default(),
+    }))
+}
+
+impl Redis {
+    fn layout(&self) -> Layout {
+        self.layout.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn commands(&self) -> MultiplexedConnection {
+        self.commands.clone()
+    }
+}
+
+#[async_trait]
+impl Broker for Redis {
+    fn transport(&self) -> &'static str {
+        "redis"
+    }
+
+    fn options(&self) -> Options {
+        self.layout().options()
+    }
+
+    fn learn(&self, options: &serde_json::Map<String, serde_json::Value>) {
+        let mut layout = self.layout.lock().unwrap_or_else(PoisonError::into_inner);
+        if layout.learn(options) {
+            tracing::info!(?layout, "a worker told how the broker is laid out");
+        }
+    }
+
+    async fn subscribe(&self, exchange: &str) -> Result<Box<dyn Deliveries>> {
+        let pattern = self.layout().events_pattern(exchange);
+        let subscriber = Subscriber::connect(&self.server, pattern.as_bytes()).await?;
+        Ok(Box::new(Events { subscriber, payloads: Vec::new() }))
+    }
+
+    async fn broadcast(&self, exchange: &str, message: &Message) -> Result<Option<u64>> {
+        let channel = self.layout().channel(exchange, "");
+        let mut publish = ::redis::cmd("PUBLISH");
+        publish.arg(channel).arg(message.to_envelope());
+        let listeners = publish.query_async(&mut self.commands()).await;
+        listeners.map(Some).map_err(|error| broken("PUBLISH", &error))
+    }
+
+    fn reply_to(&self) -> ReplyTo {
+        ReplyTo { exchange: String::new(), routing_key: self.replies.list().into() }
+    }
+
+    async fn reply(&self, wait: Duration) -> Result<Option<Result<Message, String>>> {
+        let raw = self.replies.next(&self.layout(), wait).await?;
+        Ok(raw.map(|raw| Message::from_envelope(&raw).map_err(|error| error.to_string())))
+    }
+
+    async fn close_replies(&self, outstanding: bool) -> Result<()> {
+        self.replies.close(&self.layout(), &mut self.commands(), outstanding).await
+    }
+
+    async fn bindings(&self, exchange: &str) -> Result<Vec<Binding>> {
+        let layout = self.layout();
+        let mut scan = ::redis::cmd("SSCAN");
+        let key = layout.binding_key(exchange);
+        let (mut cursor, mut bindings) = (0_u64, Vec::new());
+        loop {
+            let mut step = scan.clone();
+            step.arg(&key).arg(cursor).arg("COUNT").arg(SCAN);
+            let (next, members): (u64, Vec<Vec<u8>>) = step
+                .query_async(&mut self.commands())
+                .await
+                .map_err(|error| broken("SSCAN", &error))?;
+            bindings.extend(members.iter().filter_map(|member| layout.binding(member)));
+            cursor = next;
+            if cursor == 0 || bindings.len() >= BINDINGS {
+                break;
+            }
+            scan = ::redis::cmd("SSCAN");
+        }
+        Ok(bindings)
+    }
+
+    async fn scan_exchanges(&self, cursor: u64) -> Result<(u64, Vec<String>)> {
+        let layout = self.layout();
+        let mut scan = ::redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(layout.binding_pattern()).arg("COUNT").arg(SCAN);
+        scan.arg("TYPE").arg("set");
+        let (next, keys): (u64, Vec<Vec<u8>>) =
+            scan.query_async(&mut self.commands()).await.map_err(|error| broken("SCAN", &error))?;
+        Ok((next, keys.iter().filter_map(|key| layout.exchange_of(key)).collect()))
+    }
+
+    async fn depths(&self, queues: &[String]) -> Result<Vec<Depth>> {
+        self.marks.depths(&self.layout(), &mut self.commands(), queues).await
+    }
+
+    async fn peek(&self, queue: &str, offset: usize, limit: usize, bytes: usize) -> Result<Peek> {
+        queues::peek(&self.layout(), &mut self.commands(), queue, offset, limit, bytes).await
+    }
+
+    async fn unacked(&self, known: &HashSet<String>, bytes: usize) -> Result<UnackedLook> {
+        unacked::look(&self.layout(), &mut self.commands(), known, bytes).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let mut ping = self.commands();
+        ::redis::cmd("PING").query_async(&mut ping).await.map_err(|error| broken("PING", &error))
+    }
+}
+
+/// What is published to one exchange.
+struct Events {
+    subscriber: Subscriber,
+    payloads: Vec<(Bytes, Bytes)>,
+}
+
+#[async_trait]
+impl Deliveries for Events {
+    async fn next(&mut self, limit: usize, into: &mut Vec<Delivery>) -> Result<()> {
+        self.subscriber.next(limit, &mut self.payloads).await?;
+        into.extend(self.payloads.drain(..).map(|(channel, payload)| Delivery {
+            routing_key: keys::routing_key(&channel),
+            message: Message::from_envelope(&payload).map_err(|error| error.to_string()),
+        }));
+        Ok(())
+    }
+}
+
+/// The transport has no server of ours to try.
+fn unsupported(url: &BrokerUrl) -> Error {
+    Error::Unsupported { operation: "connecting".into(), transport: url.transport().to_owned() }
+}
