@@ -17,5 +17,6 @@ pub mod celery;
 pub mod error;
 pub mod json;
 pub mod message;
+pub mod state;
 
 pub use error::{Error, Result};

@@ -1,0 +1,141 @@
+//! Events: what workers and clients publish by themselves.
+
+use super::store::Edit;
+use super::task::{Fact, Rules, Source};
+use super::worker::{Process, Worker};
+use super::{Changes, Micros, State, TaskChange, to_json};
+use crate::celery::Event;
+use crate::celery::event::{Body, TaskEvent, TaskEventKind, WorkerEvent};
+use std::sync::Arc;
+
+impl State {
+    /// Merges one event that arrived at `seen`.
+    pub(super) fn hear(&mut self, event: &Event, seen: Micros, changes: &mut Changes) {
+        match &event.body {
+            Body::Worker(told) => self.hear_worker(event, told, seen, changes),
+            Body::Task(told) => self.hear_task(event, told, seen, changes),
+        }
+    }
+
+    fn hear_worker(
+        &mut self,
+        event: &Event,
+        told: &WorkerEvent,
+        seen: Micros,
+        changes: &mut Changes,
+    ) {
+        let known = self.workers.contains_key(event.hostname.as_str());
+        if !known && told.subject == "offline" {
+            return;
+        }
+        let rules = self.rules;
+        let process = self.change_worker(&event.hostname, |worker| {
+            let process = worker.process(event.pid);
+            worker.clock = event.clock.filter(|_| process != Process::Former).or(worker.clock);
+            // Only a goodbye can be said twice.
+            let before = (told.subject == "offline").then(|| to_json(&worker.row()));
+            worker.event(told, event.timestamp, seen, rules);
+            (process, before.is_none_or(|before| before != to_json(&worker.row())))
+        });
+        if !known || process == Process::New {
+            self.appeared(&event.hostname, process, changes);
+        }
+    }
+
+    fn hear_task(&mut self, event: &Event, told: &TaskEvent, seen: Micros, changes: &mut Changes) {
+        self.meter.count(&told.kind, seen);
+        let rules = self.rules;
+        let edit = self.tasks.event(&told.uuid, self.now, &mut self.revision, |task, names| {
+            task.event(event, told, seen, rules, names);
+        });
+        self.note(&told.uuid, Some(edit), changes);
+        let by_client = told.kind == TaskEventKind::Sent;
+        if by_client || (rules == Rules::Ours && event.is_from_client()) {
+            return;
+        }
+        let known = self.workers.contains_key(event.hostname.as_str());
+        self.change_worker(&event.hostname, |worker| {
+            worker.task_event(&told.kind, event.timestamp, seen, rules);
+            ((), true)
+        });
+        if !known {
+            changes.appeared.push(event.hostname.clone());
+        }
+        self.conclude_queue(&told.uuid, &event.hostname, changes);
+    }
+
+    /// A worker that consumes only one queue took the task from there.
+    pub(super) fn conclude_queue(&mut self, uuid: &str, hostname: &str, changes: &mut Changes) {
+        if self.rules == Rules::Celery
+            || self.tasks.get(uuid).is_none_or(|task| task.queue.is_some())
+        {
+            return;
+        }
+        let Some(queue) = self.workers.get(hostname).and_then(Worker::only_queue) else { return };
+        let queue: Arc<str> = self.tasks.names.intern(queue);
+        self.edit(uuid, changes, |task, _| {
+            task.queue = Some(Fact { value: queue, source: Source::Worker });
+            Some(task.seen)
+        });
+    }
+
+    /// Changes a worker, made first where it is not known, and judges it. `change` answers whether
+    /// it shows, beside what it found.
+    pub(super) fn change_worker<T>(
+        &mut self,
+        hostname: &str,
+        change: impl FnOnce(&mut Worker) -> (T, bool),
+    ) -> T {
+        let name = self.tasks.names.intern(hostname);
+        let running = self.tasks.running(hostname).next().is_some();
+        let known = self.workers.contains_key(hostname);
+        let worker = self.workers.entry(name.clone()).or_insert_with(|| Worker::new(name));
+        let (answer, shows) = change(worker);
+        let judged = worker.judge(self.now, self.listening_since.unwrap_or(self.now), running);
+        if shows || judged || !known {
+            self.revision += 1;
+            worker.revision = self.revision;
+        }
+        if judged {
+            self.recount_consumers();
+        }
+        answer
+    }
+
+    /// A worker is new, or its process is: what its process before ran is orphaned.
+    pub(super) fn appeared(&mut self, hostname: &str, process: Process, changes: &mut Changes) {
+        changes.appeared.push(hostname.to_owned());
+        if process == Process::New {
+            self.orphan_tasks(hostname, changes);
+        }
+    }
+
+    /// Changes a task by what a look shows.
+    pub(super) fn edit(
+        &mut self,
+        uuid: &str,
+        changes: &mut Changes,
+        change: impl FnOnce(&mut super::Task, &mut super::store::Interner) -> Option<Micros>,
+    ) {
+        let edit = self.tasks.edit(uuid, self.now, &mut self.revision, change);
+        self.note(uuid, edit, changes);
+    }
+
+    /// Tells the sinks a change of state, place or attempt.
+    fn note(&mut self, uuid: &str, edit: Option<Edit>, changes: &mut Changes) {
+        let Some(Edit { before, after }) = edit else { return };
+        let same = before.as_ref().is_some_and(|before| {
+            (&before.state, before.place, before.attempt)
+                == (&after.state, after.place, after.attempt)
+        });
+        if !same {
+            changes.tasks.push(TaskChange {
+                uuid: uuid.to_owned(),
+                attempt: after.attempt,
+                from: before.map(|before| before.state.as_str().to_owned()),
+                to: after.state.as_str().to_owned(),
+                place: after.place,
+            });
+        }
+    }
+}

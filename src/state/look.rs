@@ -1,0 +1,440 @@
+//! Looks: what workers, queues, `unacked` and the result backend answered when we asked.
+
+use super::queue::{Binding, Queue};
+use super::task::{Held, Place, Source, by_our_clock};
+use super::worker::{Process, Told, Worker};
+use super::{Changes, State, to_json};
+use crate::celery::control::{ActiveQueue, Inspection, RequestInfo, Stats};
+use crate::celery::{TaskMessage, TaskMeta};
+use crate::state::observation::{QueueSample, UnackedMessage};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+impl State {
+    /// A worker answered one of the methods that we ask by ourselves.
+    pub(super) fn inspect(&mut self, hostname: &str, reply: &Inspection, changes: &mut Changes) {
+        let at = self.now;
+        let known = self.workers.contains_key(hostname);
+        let process = self.change_worker(hostname, |worker| {
+            worker.reply(method(reply), at);
+            match reply {
+                Inspection::Stats(stats) => {
+                    let process = worker.process(Stats::new(stats).pid());
+                    worker.told_stats(stats, at);
+                    return (process, true);
+                }
+                Inspection::Conf(conf) => worker.conf = told(conf, at),
+                Inspection::Registered(tasks) => worker.registered = told(tasks, at),
+                Inspection::Revoked(ids) => worker.revoked = told(ids, at),
+                Inspection::ActiveQueues(queues) => worker.active_queues = told(queues, at),
+                Inspection::Active(tasks) => {
+                    worker.active = Some(tasks.len() as u64);
+                    worker.active_tasks = told(tasks, at);
+                }
+                Inspection::Ping | Inspection::Reserved(_) | Inspection::Scheduled(_) => {
+                    return (Process::Same, false);
+                }
+            }
+            (Process::Same, true)
+        });
+        if !known || process == Process::New {
+            self.appeared(hostname, process, changes);
+        }
+        match reply {
+            Inspection::Active(tasks) => self.active(hostname, tasks, changes),
+            Inspection::Reserved(tasks) => {
+                self.in_hand(hostname, tasks, Place::Reserved, changes);
+            }
+            Inspection::Scheduled(tasks) => {
+                self.in_hand(hostname, tasks, Place::Scheduled, changes);
+            }
+            Inspection::Registered(tasks) => {
+                for task in tasks {
+                    let max_retries = task.info.get("max_retries").and_then(Value::as_u64);
+                    self.tasks.register(&task.name, max_retries, &mut self.revision);
+                }
+            }
+            Inspection::ActiveQueues(queues) => self.consumes(hostname, queues, changes),
+            Inspection::Ping
+            | Inspection::Stats(_)
+            | Inspection::Conf(_)
+            | Inspection::Revoked(_) => {}
+        }
+    }
+
+    /// A worker answered a control command of ours. `disable_events` is answered alike by a worker
+    /// that was started with `-E` and goes on, so only what certainly changed counts.
+    pub(super) fn control(
+        &mut self,
+        hostname: &str,
+        method: &str,
+        reply: &str,
+        changes: &mut Changes,
+    ) {
+        let at = self.now;
+        let known = self.workers.contains_key(hostname);
+        self.change_worker(hostname, |worker| {
+            worker.reply(method, at);
+            let before = worker.events;
+            match (method, reply) {
+                ("enable_events", "task events enabled" | "task events already enabled") => {
+                    worker.events_told(true);
+                }
+                ("disable_events", "task events disabled") => worker.events_told(false),
+                _ => {}
+            }
+            ((), worker.events != before)
+        });
+        if !known {
+            self.appeared(hostname, Process::Same, changes);
+        }
+    }
+
+    /// Workers did not answer a broadcast; `silent` listeners heard it and said nothing. A name
+    /// that was never heard of is no worker.
+    pub(super) fn missing(&mut self, hostnames: &[String], silent: Option<u64>) {
+        let since = self.listening_since.unwrap_or(self.now);
+        let mut changed = false;
+        for hostname in hostnames {
+            let running = self.tasks.running(hostname).next().is_some();
+            let Some(worker) = self.workers.get_mut(hostname.as_str()) else { continue };
+            worker.miss(silent);
+            if self.deaf_since.is_none() && worker.judge(self.now, since, running) {
+                self.revision += 1;
+                worker.revision = self.revision;
+                changed = true;
+            }
+        }
+        if changed {
+            self.recount_consumers();
+        }
+    }
+
+    /// What runs at a worker; what ran there and is not named has ended, or is about to be heard of.
+    fn active(&mut self, hostname: &str, tasks: &[RequestInfo], changes: &mut Changes) {
+        let named: HashSet<&str> = tasks.iter().map(|info| info.uuid.as_str()).collect();
+        let running = self.tasks.running(hostname);
+        let missed: Vec<Arc<str>> =
+            running.filter(|uuid| !named.contains(&***uuid)).cloned().collect();
+        self.list(hostname, tasks, Place::Active, changes);
+        let now = self.now;
+        for uuid in missed {
+            self.edit(&uuid, changes, |task, _| {
+                task.missed(now);
+                None
+            });
+        }
+    }
+
+    /// What a worker holds and has not started.
+    fn in_hand(
+        &mut self,
+        hostname: &str,
+        tasks: &[RequestInfo],
+        place: Place,
+        changes: &mut Changes,
+    ) {
+        let now = self.now;
+        let before = self.change_worker(hostname, |worker| {
+            let list = match place {
+                Place::Scheduled => &mut worker.scheduled_tasks,
+                _ => &mut worker.reserved_tasks,
+            };
+            (std::mem::replace(list, told(tasks, now)), true)
+        });
+        self.list(hostname, tasks, place, changes);
+        let named: HashSet<&str> = tasks.iter().map(|info| info.uuid.as_str()).collect();
+        for info in before.iter().flat_map(|told| &told.value) {
+            let listed = self.tasks.get(&info.uuid).and_then(|task| task.listed.as_ref());
+            let here = listed.is_some_and(|at| *at.worker == *hostname && at.place == place);
+            if here && !named.contains(info.uuid.as_str()) {
+                self.edit(&info.uuid, changes, |task, _| {
+                    task.unlisted(now);
+                    None
+                });
+            }
+        }
+    }
+
+    fn list(&mut self, hostname: &str, tasks: &[RequestInfo], place: Place, changes: &mut Changes) {
+        let now = self.now;
+        let worker = self.tasks.names.intern(hostname);
+        let skew = self.workers.get(hostname).and_then(Worker::skew);
+        for info in tasks.iter().filter(|info| !info.uuid.is_empty()) {
+            let worker = worker.clone();
+            self.edit(&info.uuid, changes, |task, names| {
+                task.listed(info, worker, place, names);
+                info.time_start.map(|start| by_our_clock(start, skew, now))
+            });
+            self.conclude_queue(&info.uuid, hostname, changes);
+        }
+    }
+
+    /// What a worker consumes from. What it took before it said so came from there too.
+    fn consumes(&mut self, hostname: &str, queues: &[ActiveQueue], changes: &mut Changes) {
+        for queue in queues {
+            let binding = Binding {
+                exchange: queue.exchange.clone(),
+                kind: queue.exchange_type.clone(),
+                routing_key: queue.routing_key.clone(),
+            };
+            let arguments = queue.raw.get("queue_arguments").and_then(Value::as_object);
+            self.change_queue(&queue.name, |known| {
+                if !known.bindings.contains(&binding) {
+                    known.bindings.push(binding);
+                    known.bindings.sort_unstable();
+                }
+                if let Some(arguments) = arguments {
+                    known.arguments.clone_from(arguments);
+                }
+            });
+        }
+        self.recount_consumers();
+        if let [_] = queues {
+            let from_here = |task: &&super::Task| {
+                task.queue.is_none() && task.worker().is_some_and(|at| **at == *hostname)
+            };
+            let mut uuids: Vec<Arc<str>> =
+                self.tasks.iter().filter(from_here).map(|task| task.uuid.clone()).collect();
+            uuids.sort_unstable();
+            for uuid in uuids {
+                self.conclude_queue(&uuid, hostname, changes);
+            }
+        }
+    }
+
+    /// Which queues there are. A complete list ends those that it does not name and nobody uses.
+    pub(super) fn name_queues(&mut self, names: &[String], exact: bool) {
+        for name in names {
+            self.change_queue(name, |_| {});
+        }
+        if !exact {
+            return;
+        }
+        let named: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let before = self.queues.len();
+        self.queues.retain(|name, queue| {
+            let used = queue.messages().is_some_and(|messages| messages > 0)
+                || queue.workers.as_ref().is_some_and(|workers| !workers.is_empty());
+            named.contains(&**name) || used
+        });
+        self.revision += u64::from(self.queues.len() != before);
+    }
+
+    /// Lengths of queues.
+    pub(super) fn sample(&mut self, samples: &[QueueSample]) {
+        let now = self.now;
+        for sample in samples {
+            self.change_queue(&sample.name, |queue| queue.sample(sample, now));
+        }
+    }
+
+    /// The messages at a queue's head. What waited there and is not named any more went, where the
+    /// look reached far enough to tell.
+    pub(super) fn head(
+        &mut self,
+        queue: &str,
+        messages: &[TaskMessage],
+        complete: bool,
+        changes: &mut Changes,
+    ) {
+        let now = self.now;
+        let name = self.tasks.names.intern(queue);
+        let seen: Vec<Arc<str>> = messages
+            .iter()
+            .filter(|message| !message.uuid.is_empty())
+            .map(|message| Arc::from(message.uuid.as_str()))
+            .collect();
+        let before =
+            self.change_queue(queue, |queue| std::mem::replace(&mut queue.head, seen.clone()));
+        for message in messages.iter().filter(|message| !message.uuid.is_empty()) {
+            let name = name.clone();
+            self.edit(&message.uuid, changes, |task, names| {
+                task.message(message, queue, Source::Queue, names);
+                task.waits(message, name);
+                None
+            });
+        }
+        for uuid in gone(&before, &seen, complete) {
+            self.edit(&uuid, changes, |task, _| {
+                task.left_queue(queue, now);
+                None
+            });
+        }
+    }
+
+    /// One message that was met somewhere in a queue.
+    pub(super) fn found(&mut self, queue: &str, message: &TaskMessage, changes: &mut Changes) {
+        if message.uuid.is_empty() {
+            return;
+        }
+        let name = self.tasks.names.intern(queue);
+        self.edit(&message.uuid, changes, |task, names| {
+            task.message(message, queue, Source::Queue, names);
+            task.waits(message, name);
+            None
+        });
+    }
+
+    /// What workers hold and have not acknowledged. `index` names every tag there is.
+    pub(super) fn unacked(
+        &mut self,
+        index: &[(String, f64)],
+        new: &[UnackedMessage],
+        complete: bool,
+        changes: &mut Changes,
+    ) {
+        let now = self.now;
+        let handed: HashMap<&str, f64> =
+            index.iter().map(|(tag, at)| (tag.as_str(), *at)).collect();
+        let released: Vec<Arc<str>> =
+            self.tags.keys().filter(|tag| !handed.contains_key(&***tag)).cloned().collect();
+        for UnackedMessage { delivery_tag, queue, message } in new {
+            let tag: Arc<str> = delivery_tag.as_str().into();
+            let queue_name = self.tasks.names.intern(queue);
+            let uuid: Arc<str> = message.uuid.as_str().into();
+            self.tags.insert(tag.clone(), (uuid, queue_name.clone()));
+            if message.uuid.is_empty() {
+                continue;
+            }
+            let at = handed.get(delivery_tag.as_str()).copied();
+            self.edit(&message.uuid, changes, |task, names| {
+                task.message(message, queue, Source::Unacked, names);
+                task.held(Held { tag, queue: queue_name });
+                at.map(|at| by_our_clock(at, None, now))
+            });
+        }
+        for tag in released {
+            let Some((uuid, _)) = self.tags.remove(&tag) else { continue };
+            let held = self.tasks.get(&uuid).and_then(|task| task.held.as_ref());
+            if held.is_some_and(|held| held.tag == tag) {
+                self.edit(&uuid, changes, |task, _| {
+                    task.released(now);
+                    None
+                });
+            }
+        }
+        if complete {
+            self.count_unacked();
+        }
+    }
+
+    fn count_unacked(&mut self) {
+        let mut counts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        for (_, queue) in self.tags.values() {
+            *counts.entry(queue.clone()).or_default() += 1;
+        }
+        let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
+        for name in names {
+            let count = counts.get(&name).copied().unwrap_or(0);
+            self.change_queue(&name, |queue| queue.unacked = Some(count));
+        }
+    }
+
+    /// A stored result.
+    pub(super) fn result(&mut self, meta: &TaskMeta, changes: &mut Changes) {
+        let now = self.now;
+        let known = self.tasks.get(&meta.uuid).and_then(|task| task.worker().cloned());
+        let worker = meta.worker.as_deref().or(known.as_deref());
+        let skew = worker.and_then(|worker| self.workers.get(worker)).and_then(Worker::skew);
+        self.edit(&meta.uuid, changes, |task, names| {
+            task.result(meta, now, names);
+            meta.date_done.map(|done| by_our_clock(done, skew, now))
+        });
+    }
+
+    /// The result backend holds nothing of these.
+    pub(super) fn no_result(&mut self, uuids: &[String], changes: &mut Changes) {
+        let now = self.now;
+        for uuid in uuids {
+            if self.tasks.get(uuid).is_some() {
+                self.edit(uuid, changes, |task, _| {
+                    task.no_result = Some(now);
+                    Some(task.seen)
+                });
+            }
+        }
+    }
+
+    /// Changes a queue, made first where it is not known; its revision rises where its row changed.
+    pub(super) fn change_queue<T>(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut Queue) -> T,
+    ) -> T {
+        let known = self.queues.contains_key(name);
+        let name = self.tasks.names.intern(name);
+        let queue = self.queues.entry(name.clone()).or_insert_with(|| Queue::new(name));
+        let before = to_json(&queue.row());
+        let answer = change(queue);
+        if !known || to_json(&queue.row()) != before {
+            self.revision += 1;
+            queue.revision = self.revision;
+        }
+        if !known {
+            self.recount_consumers();
+        }
+        answer
+    }
+
+    /// Who consumes from which queue, by what living workers say. While one that answers did not
+    /// say yet, nobody knows.
+    pub(super) fn recount_consumers(&mut self) {
+        let mut consumers: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
+        let mut known = false;
+        let mut complete = true;
+        for worker in self.workers.values().filter(|worker| worker.is_alive()) {
+            match worker.queues() {
+                Some(queues) => {
+                    known = true;
+                    for queue in queues {
+                        consumers.entry(queue).or_default().push(worker.hostname.clone());
+                    }
+                }
+                None => complete &= !worker.answers(),
+            }
+        }
+        let nobody = self.workers.values().all(|worker| !worker.is_alive());
+        let known = complete && (known || (nobody && !self.workers.is_empty()));
+        for queue in self.queues.values_mut() {
+            let workers = known.then(|| consumers.remove(&*queue.name).unwrap_or_default());
+            if queue.workers != workers {
+                queue.workers = workers;
+                self.revision += 1;
+                queue.revision = self.revision;
+            }
+        }
+    }
+}
+
+/// Of the ids that stood `before` at a queue's head, those that are gone. A queue read only in part
+/// tells less: one that is missing was taken only if one that stood behind it still stands (if none
+/// does, more urgent messages may have pushed it out of sight).
+fn gone(before: &[Arc<str>], now: &[Arc<str>], complete: bool) -> Vec<Arc<str>> {
+    let standing: HashSet<&Arc<str>> = now.iter().collect();
+    let reach = if complete {
+        before.len()
+    } else {
+        before.iter().rposition(|uuid| standing.contains(uuid)).unwrap_or(0)
+    };
+    before[..reach].iter().filter(|uuid| !standing.contains(uuid)).cloned().collect()
+}
+
+fn method(reply: &Inspection) -> &'static str {
+    match reply {
+        Inspection::Ping => "ping",
+        Inspection::Stats(_) => "stats",
+        Inspection::Active(_) => "active",
+        Inspection::Reserved(_) => "reserved",
+        Inspection::Scheduled(_) => "scheduled",
+        Inspection::Registered(_) => "registered",
+        Inspection::ActiveQueues(_) => "active_queues",
+        Inspection::Conf(_) => "conf",
+        Inspection::Revoked(_) => "revoked",
+    }
+}
+
+fn told<T: ToOwned + ?Sized>(value: &T, at: super::Micros) -> Option<Told<T::Owned>> {
+    Some(Told { value: value.to_owned(), at })
+}

@@ -1,0 +1,421 @@
+//! What is known of one cluster, merged. Does no I/O and reads no clock: times come with the
+//! observation, so it cannot fail, and a recording replays exactly.
+//!
+//! [`State::apply`] is the only way in: [`hear`] merges events, [`look`] what was asked, [`expire`]
+//! the passing of time. Readers get [`State::window`] (which rows, in which order), one row, one
+//! record's details, or counts; all of them are views of the same records.
+
+mod expire;
+pub mod filter;
+mod hear;
+mod look;
+pub mod observation;
+pub mod query;
+mod queue;
+mod rates;
+mod store;
+mod task;
+mod worker;
+
+pub use filter::Filter;
+pub use observation::{Kind, Micros, Observation};
+pub use query::{Page, Query, Sort};
+pub use queue::{Binding, QueueRow};
+pub use rates::Rates;
+pub use task::{DEVIATIONS, Deviation, Place, Rules, Source, TaskDetails, TaskRow};
+pub use worker::{Status, WorkerDetails, WorkerRow};
+
+use crate::error::Result;
+use observation::seconds::{from_micros, to_micros};
+use queue::Queue;
+use rates::Meter;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+use store::{NameCount, Store};
+use task::{Relative, Task};
+use worker::Worker;
+
+/// Gaps remembered.
+const GAPS: usize = 16;
+
+/// Tasks of one workflow that its details name.
+const WORKFLOW: usize = 200;
+
+/// What an observation changed, in the order it changed.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Changes {
+    /// Tasks whose state, place or attempt changed: for sinks.
+    pub tasks: Vec<TaskChange>,
+    /// Hostnames of workers that are new, or whose process is new: they are asked at once.
+    pub appeared: Vec<String>,
+}
+
+/// One task's transition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskChange {
+    /// Which task.
+    pub uuid: String,
+    /// Attempt, from 0.
+    pub attempt: usize,
+    /// State before; `None` for a task that is new.
+    pub from: Option<String>,
+    /// State now.
+    pub to: String,
+    /// Place now, where it is known.
+    pub place: Option<Place>,
+}
+
+/// Which records a list or feed is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Noun {
+    /// Tasks.
+    Task,
+    /// Registered or seen task names.
+    Name,
+    /// Workers.
+    Worker,
+    /// Queues.
+    Queue,
+}
+
+/// Sizes of sets, for the row of an environment: each equals the `total` of the list it opens.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Counts {
+    /// Rows of `worker/list`.
+    pub workers: u64,
+    /// Rows of `task/list`.
+    pub tasks: u64,
+    /// Rows of `queue/list`.
+    pub queues: u64,
+    /// Tasks that run, by all we know.
+    pub active: u64,
+    /// Messages in all queues; absent while none was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queued: Option<u64>,
+    /// Tasks let go for want of room.
+    pub dropped: u64,
+    /// Events, messages, replies and results that could not be decoded.
+    pub undecodable: u64,
+}
+
+/// A stretch in which we heard nothing. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gap {
+    /// The last we heard.
+    pub from: f64,
+    /// When we heard again.
+    pub to: f64,
+    /// What was missed was asked for since, as far as it can be.
+    pub refilled: bool,
+}
+
+/// Whether task events arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flow {
+    /// Some living worker sends them.
+    Flowing,
+    /// No worker is known to send them, nor that it does not.
+    Silent,
+    /// Every living worker works, and none sends them.
+    Off,
+}
+
+/// A registered or seen task name, with its tasks.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
+pub struct NameRow<'a> {
+    pub key: &'a str,
+    pub name: &'a str,
+    pub tasks: usize,
+    pub states: BTreeMap<&'a str, usize>,
+    pub registered: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<u64>,
+}
+
+/// Everything known of one cluster.
+#[derive(Debug)]
+pub struct State {
+    rules: Rules,
+    revision: u64,
+    /// The newest time that an observation brought.
+    now: Micros,
+    tasks: Store,
+    workers: BTreeMap<Arc<str>, Worker>,
+    queues: BTreeMap<Arc<str>, Queue>,
+    /// Delivery tag → the task and queue of the message that a worker holds.
+    tags: BTreeMap<Arc<str>, (Arc<str>, Arc<str>)>,
+    meter: Meter,
+    /// The rates that readers saw last.
+    rates: Option<Rates>,
+    gaps: VecDeque<Gap>,
+    undecodable: u64,
+    /// Since when we hear; silence before that is ours.
+    listening_since: Option<Micros>,
+    /// When we lost the connection; silence after that is ours.
+    deaf_since: Option<Micros>,
+}
+
+impl State {
+    /// An empty state whose tasks keep to about `budget_bytes`.
+    pub fn new(rules: Rules, budget_bytes: usize) -> State {
+        State {
+            rules,
+            revision: 0,
+            now: 0,
+            tasks: Store::new(budget_bytes),
+            workers: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            meter: Meter::default(),
+            rates: None,
+            gaps: VecDeque::new(),
+            undecodable: 0,
+            listening_since: None,
+            deaf_since: None,
+        }
+    }
+
+    /// Merges one observation.
+    pub fn apply(&mut self, observation: &Observation) -> Changes {
+        let seen = observation.seen;
+        self.now = self.now.max(seen);
+        self.listening_since.get_or_insert(seen);
+        let mut changes = Changes::default();
+        match &observation.kind {
+            Kind::Event(event) => self.hear(event, seen, &mut changes),
+            Kind::Inspect { hostname, reply } => self.inspect(hostname, reply, &mut changes),
+            Kind::Control { hostname, method, reply } => {
+                self.control(hostname, method, reply, &mut changes);
+            }
+            Kind::Missing { hostnames, listeners, answered, method: _ } => {
+                let silent = listeners.map(|count| count.saturating_sub(*answered));
+                self.missing(hostnames, silent);
+            }
+            Kind::QueueNames { names, exact } => self.name_queues(names, *exact),
+            Kind::Queues(samples) => self.sample(samples),
+            Kind::Head { queue, messages, complete, total: _ } => {
+                self.head(queue, messages, *complete, &mut changes);
+            }
+            Kind::Found { queue, message } => self.found(queue, message, &mut changes),
+            Kind::Unacked { index, new, complete } => {
+                self.unacked(index, new, *complete, &mut changes);
+            }
+            Kind::Result(meta) => self.result(meta, &mut changes),
+            Kind::NoResult { uuids } => self.no_result(uuids, &mut changes),
+            Kind::Gap { from } => self.gap(*from, &mut changes),
+            Kind::Refilled => self.refilled(),
+            Kind::Disconnected => self.deaf_since = Some(self.now),
+            Kind::Undecodable { .. } => {
+                self.undecodable += 1;
+                self.revision += 1;
+            }
+            Kind::Tick => {}
+        }
+        self.expire(matches!(observation.kind, Kind::Tick), &mut changes);
+        changes
+    }
+
+    /// Goes up with every change that a reader could see.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The newest time that an observation brought.
+    pub fn now(&self) -> Micros {
+        self.now
+    }
+
+    /// Which rows a query shows now, in order, each with the revision of its record.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidParams`] for a cursor that is none of ours.
+    pub fn window(&self, noun: Noun, query: &Query) -> Result<Page> {
+        let default = Sort::of(noun);
+        let sort = query.sort.unwrap_or(default);
+        match noun {
+            Noun::Task if sort == default => {
+                let rows = |after: Option<(f64, &str)>| {
+                    self.tasks.newest_first(after.map(|(seen, uuid)| (to_micros(seen), uuid)))
+                };
+                query::window_in_order(rows, self.tasks.len(), query, sort, self.now)
+            }
+            Noun::Task => query::window(self.tasks.iter(), query, sort, self.now),
+            Noun::Name => query::window(self.tasks.by_name.values(), query, sort, self.now),
+            Noun::Worker => query::window(self.workers.values(), query, sort, self.now),
+            Noun::Queue => query::window(self.queues.values(), query, sort, self.now),
+        }
+    }
+
+    /// One row as the protocol shows it.
+    pub fn row(&self, noun: Noun, key: &str) -> Option<Value> {
+        let row = match noun {
+            Noun::Task => {
+                self.tasks.get(key).map(|task| to_json(&task.row(self.max_retries(task))))
+            }
+            Noun::Name => self.tasks.by_name.get(key).map(|count| to_json(&count.row())),
+            Noun::Worker => self.workers.get(key).map(|worker| to_json(&worker.row())),
+            Noun::Queue => self.queues.get(key).map(|queue| to_json(&queue.row())),
+        };
+        row.flatten()
+    }
+
+    /// When a record last changed; `None` where there is none.
+    pub fn revision_of(&self, noun: Noun, key: &str) -> Option<u64> {
+        match noun {
+            Noun::Task => self.tasks.get(key).map(|task| task.revision),
+            Noun::Name => self.tasks.by_name.get(key).map(|count| count.revision),
+            Noun::Worker => self.workers.get(key).map(|worker| worker.revision),
+            Noun::Queue => self.queues.get(key).map(|queue| queue.revision),
+        }
+    }
+
+    /// Everything memory holds of a task; of JSON texts above 256 KiB only the size, unless `full`.
+    pub fn task(&self, uuid: &str, full: bool) -> Option<TaskDetails<'_>> {
+        let task = self.tasks.get(uuid)?;
+        let position = task.waiting.iter().find_map(|queue| {
+            let head = &self.queues.get(queue)?.head;
+            head.iter().position(|waiting| **waiting == *uuid)
+        });
+        let position = position.map(|position| position as u64);
+        Some(task.details(full, self.max_retries(task), position, self.workflow(task)))
+    }
+
+    /// Everything memory holds of a worker.
+    pub fn worker(&self, hostname: &str) -> Option<WorkerDetails<'_>> {
+        self.workers.get(hostname).map(Worker::details)
+    }
+
+    /// Sizes of sets.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            workers: self.workers.len() as u64,
+            tasks: self.tasks.len() as u64,
+            queues: self.queues.len() as u64,
+            active: self.tasks.count(Place::Active) as u64,
+            queued: self.queues.values().filter_map(Queue::messages).reduce(|sum, more| sum + more),
+            dropped: self.tasks.evicted,
+            undecodable: self.undecodable,
+        }
+    }
+
+    /// Task events a second over the last minute, as of the last tick; absent while no worker
+    /// sends task events.
+    pub fn rates(&self) -> Option<Rates> {
+        self.rates
+    }
+
+    /// Stretches in which we heard nothing, oldest first; the last few.
+    pub fn gaps(&self) -> Vec<Gap> {
+        self.gaps.iter().cloned().collect()
+    }
+
+    /// Names of the queues that are rows.
+    pub fn queue_names(&self) -> Vec<String> {
+        self.queues.keys().map(|name| name.to_string()).collect()
+    }
+
+    /// Workers that a broadcast can expect an answer from.
+    pub fn workers_online(&self) -> Vec<String> {
+        let answering = self.workers.values().filter(|worker| worker.answers());
+        answering.map(|worker| worker.hostname.to_string()).collect()
+    }
+
+    /// Delivery tags whose messages are known.
+    pub fn known_tags(&self) -> HashSet<String> {
+        self.tags.keys().map(|tag| tag.to_string()).collect()
+    }
+
+    /// Whether task events arrive.
+    pub fn events_flow(&self) -> Flow {
+        let living = || self.workers.values().filter(|worker| worker.is_alive());
+        if living().any(|worker| worker.events == Some(true)) {
+            Flow::Flowing
+        } else if living().next().is_some() && living().all(|worker| worker.events == Some(false)) {
+            Flow::Off
+        } else {
+            Flow::Silent
+        }
+    }
+
+    /// Some living worker is not known to send task events: the end of its tasks is heard from the
+    /// result backend alone.
+    pub fn some_worker_sends_no_task_events(&self) -> bool {
+        let mut living = self.workers.values().filter(|worker| worker.is_alive());
+        living.any(|worker| worker.events != Some(true))
+    }
+
+    /// The task ended; asking further sources about its message is in vain.
+    pub fn is_over(&self, uuid: &str) -> bool {
+        self.tasks.get(uuid).is_some_and(|task| task.place == Some(Place::Done))
+    }
+
+    /// Ids of tasks that no longer run or wait anywhere we know of and whose outcome is not known,
+    /// longest first: the result backend may tell. One that it knew nothing of is named again after
+    /// as long as it is adrift, 10 s at least.
+    pub fn unexplained(&self, limit: usize) -> Vec<String> {
+        const AGAIN: Micros = 10_000_000;
+        let worth_asking = self.tasks.adrift().filter(|(since, task)| {
+            let asked = |at: Micros| self.now - at >= AGAIN.max(at - since);
+            task.no_result.is_none_or(asked)
+        });
+        worth_asking.take(limit).map(|(_, task)| task.uuid.to_string()).collect()
+    }
+
+    fn max_retries(&self, task: &Task) -> Option<u64> {
+        let name = task.name.as_ref()?;
+        self.tasks.by_name.get(&name.value)?.max_retries
+    }
+
+    /// The other tasks of its workflow, root first. Every task names its root, so nothing is walked
+    /// and a cycle of parents harms nobody.
+    fn workflow<'a>(&'a self, task: &'a Task) -> Vec<Relative<'a>> {
+        let root = task.root_id.as_ref().map_or(&task.uuid, |root| &root.value);
+        let first = self.tasks.get(root).into_iter();
+        let others = first.chain(self.tasks.workflow(root)).filter(|other| other.uuid != task.uuid);
+        others.take(WORKFLOW).map(|other| other.relative_of(task)).collect()
+    }
+}
+
+impl NameCount {
+    /// The row of `task/names`.
+    fn row(&self) -> NameRow<'_> {
+        NameRow {
+            key: &self.name,
+            name: &self.name,
+            tasks: self.tasks,
+            states: self.states.iter().map(|(state, tasks)| (state.as_str(), *tasks)).collect(),
+            registered: self.registered,
+            max_retries: self.max_retries,
+        }
+    }
+}
+
+impl query::Record for NameCount {
+    fn key(&self) -> &str {
+        &self.name
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn field(&self, name: &str) -> Option<query::Cell<'_>> {
+        match name {
+            "name" => Some(query::Cell::Text(&self.name)),
+            "tasks" => Some(query::Cell::Number(self.tasks as f64)),
+            _ => None,
+        }
+    }
+}
+
+/// A row as JSON. Rows hold nothing that JSON cannot express, but for floats that are none.
+fn to_json(row: &impl Serialize) -> Option<Value> {
+    serde_json::to_value(row).ok()
+}
+
+#[cfg(test)]
+mod tests;

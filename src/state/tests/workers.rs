@@ -1,0 +1,283 @@
+//! Workers: alive or not and why, their figures, and the tasks they leave behind.
+
+use super::support::{Lab, event};
+use crate::state::{Flow, Noun, Query};
+use serde_json::{Value, json};
+
+/// Status and evidence.
+fn verdict(lab: &Lab, hostname: &str) -> (String, String) {
+    let row = lab.worker(hostname);
+    let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    (text("status"), text("evidence"))
+}
+
+fn status(lab: &Lab, hostname: &str) -> String {
+    verdict(lab, hostname).0
+}
+
+#[test]
+fn a_beat_counts_for_two_periods() {
+    let mut lab = Lab::new();
+    lab.beat(10.0, "w1@lab", 7);
+    lab.tick(13.9);
+    assert_eq!(status(&lab, "w1@lab"), "online");
+    let before = lab.state.revision();
+    lab.tick(14.0);
+    assert_eq!(status(&lab, "w1@lab"), "silent");
+    assert_eq!(lab.state.revision(), before + 1);
+    lab.tick(15.0);
+    assert_eq!(lab.state.revision(), before + 1, "time alone changes nothing");
+    lab.tick(70.1);
+    assert_eq!(status(&lab, "w1@lab"), "lost");
+    lab.beat(71.0, "w1@lab", 7);
+    assert_eq!(status(&lab, "w1@lab"), "online");
+}
+
+#[test]
+fn goodbye_is_offline_and_an_unknown_goodbye_is_no_row() {
+    let mut lab = Lab::new();
+    let offline = |hostname: &str, at: f64| json!({"type": "worker-offline", "hostname": hostname, "timestamp": at, "freq": 2.0});
+    lab.event(1.0, offline("w9@lab", 1.0));
+    assert_eq!(lab.worker("w9@lab"), Value::Null);
+    lab.beat(2.0, "w1@lab", 7);
+    lab.event(3.0, offline("w1@lab", 3.0));
+    assert_eq!(status(&lab, "w1@lab"), "offline");
+    lab.tick(90.0);
+    assert_eq!(status(&lab, "w1@lab"), "offline");
+}
+
+#[test]
+fn f29_a_client_is_no_worker_and_a_strange_event_no_harm() {
+    let mut lab = Lab::new();
+    lab.event(1.0, event("sent", 1.0, json!({"name": null, "queue": null})));
+    lab.event(1.0, event("audit", 1.0, json!({"uuid": "other", "hostname": "gen7@x"})));
+    assert!(lab.keys(Noun::Worker, Query::default()).is_empty());
+    assert_eq!(lab.task("t")["state"], "PENDING");
+    lab.see(2.0, json!({"undecodable": {"what": "event", "reason": "no uuid"}}));
+    assert_eq!(lab.state.counts().undecodable, 1);
+}
+
+#[test]
+fn f32_a_worker_that_answers_is_silent_and_never_lost() {
+    let mut lab = Lab::new();
+    lab.beat(10.0, "w1@lab", 7);
+    for at in [20.0, 70.0, 120.0] {
+        lab.inspect(at, "w1@lab", json!("ping"));
+        lab.tick(at + 1.0);
+        let expected = ("silent".into(), "heartbeats stopped; it answers `ping`".into());
+        assert_eq!(verdict(&lab, "w1@lab"), expected);
+    }
+}
+
+#[test]
+fn a_worker_without_heartbeats_is_online_while_it_answers() {
+    let mut lab = Lab::new();
+    let changes = lab.inspect(1.0, "w1@lab", json!("ping"));
+    assert_eq!(changes.appeared, ["w1@lab"]);
+    lab.tick(300.0);
+    assert_eq!(status(&lab, "w1@lab"), "online");
+    assert_eq!(lab.state.workers_online(), ["w1@lab"]);
+    lab.see(301.0, json!({"missing": {"method": "ping", "hostnames": ["w1@lab", "never@lab"]}}));
+    assert_eq!(status(&lab, "w1@lab"), "lost");
+    assert_eq!(lab.worker("never@lab"), Value::Null, "a name alone is no worker");
+}
+
+#[test]
+fn a_solo_worker_is_quiet_while_its_task_runs() {
+    let mut lab = Lab::new();
+    lab.beat(10.0, "w1@lab", 7);
+    let stats = json!({"stats": {"pid": 7, "pool": {"implementation": "celery.concurrency.solo:TaskPool",
+                       "processes": [7]}}});
+    lab.inspect(10.5, "w1@lab", stats);
+    assert_eq!(lab.worker("w1@lab")["pool"], "solo");
+    // One of two listeners answered; the other may be this one.
+    lab.see(
+        75.0,
+        json!({"missing": {"method": "ping", "hostnames": ["w1@lab"], "listeners": 2, "answered": 1}}),
+    );
+    lab.tick(80.0);
+    let (status, evidence) = verdict(&lab, "w1@lab");
+    assert_eq!(status, "silent");
+    assert!(evidence.contains("solo") && evidence.contains("listeners"), "{evidence}");
+    // Nobody listens any more: it is gone.
+    lab.see(
+        81.0,
+        json!({"missing": {"method": "ping", "hostnames": ["w1@lab"], "listeners": 1, "answered": 1}}),
+    );
+    assert_eq!(verdict(&lab, "w1@lab").0, "lost");
+}
+
+#[test]
+fn silence_does_not_count_while_we_are_deaf() {
+    let mut lab = Lab::new();
+    lab.beat(10.0, "w1@lab", 7);
+    lab.see(11.0, json!({"disconnected": null}));
+    lab.tick(200.0);
+    assert_eq!(status(&lab, "w1@lab"), "online", "what was last known");
+    lab.see(201.0, json!({"gap": {"from": 11.0}}));
+    lab.tick(204.0);
+    assert_eq!(status(&lab, "w1@lab"), "online", "it gets its time to be heard");
+    lab.tick(205.0);
+    assert_eq!(status(&lab, "w1@lab"), "silent");
+    let gaps = json!(lab.state.gaps());
+    assert_eq!(gaps, json!([{"from": 11.0, "to": 201.0, "refilled": false}]));
+    lab.see(206.0, json!({"refilled": null}));
+    assert!(lab.state.gaps()[0].refilled);
+}
+
+#[test]
+fn f36_skew_is_the_smallest_distance_of_recent_beats() {
+    let mut lab = Lab::new();
+    for (received, sent) in [(10.0, 9.9), (12.0, 11.95), (14.0, 3.0)] {
+        let beat = json!({"type": "worker-heartbeat", "hostname": "w1@lab", "timestamp": sent,
+                          "pid": 7, "freq": 2.0});
+        lab.event(received, beat);
+    }
+    assert_eq!(lab.worker("w1@lab")["skew"], json!(0.05));
+}
+
+#[test]
+fn f27_a_clock_that_starts_again_orders_nothing() {
+    let mut lab = Lab::new();
+    let mut beat = |at: f64, pid: i64, clock: u64| {
+        lab.event(
+            at,
+            json!({"type": "worker-heartbeat", "hostname": "w1@lab", "timestamp": at,
+                             "pid": pid, "clock": clock, "freq": 2.0}),
+        );
+    };
+    beat(1.0, 23819, 492);
+    beat(9.0, 414, 1);
+    assert_eq!(lab.worker("w1@lab")["clock"], json!(1));
+    lab.event(10.0, event("received", 10.0, json!({"uuid": "old", "clock": 900})));
+    lab.event(11.0, event("received", 11.0, json!({"uuid": "new", "clock": 2})));
+    assert_eq!(lab.keys(Noun::Task, Query::default()), ["new", "old"]);
+}
+
+#[test]
+fn f25_counts_are_sizes_of_sets_and_a_restart_orphans_what_ran() {
+    let mut lab = Lab::new();
+    lab.beat(1.0, "w1@lab", 7);
+    lab.event(2.0, event("started", 2.0, json!({"uuid": "a"})));
+    lab.event(2.0, event("succeeded", 2.0, json!({"uuid": "never-started"})));
+    assert_eq!(lab.state.counts().active, 1);
+    let changes = lab.beat(10.0, "w1@lab", 8);
+    assert_eq!(changes.appeared, ["w1@lab"], "a new process is asked at once");
+    assert_eq!(lab.task("a")["orphaned"], json!({"worker": "w1@lab", "since": 10.0}));
+    assert_eq!(lab.state.unexplained(10), ["a"], "the backend may know");
+    lab.event(11.0, event("succeeded", 2.5, json!({"uuid": "a"})));
+    assert_eq!(lab.task("a").get("orphaned"), None);
+    assert_eq!(lab.state.counts().active, 0);
+    // A late beat of the process before is no restart.
+    assert!(lab.beat(12.0, "w1@lab", 7).appeared.is_empty());
+}
+
+#[test]
+fn a_lost_worker_orphans_what_ran() {
+    let mut lab = Lab::new();
+    lab.beat(1.0, "w1@lab", 7);
+    lab.task_event(2.0, "started", json!({}));
+    lab.tick(50.0);
+    assert_eq!(lab.task("t").get("orphaned"), None);
+    let changes = lab.tick(63.0);
+    assert_eq!(lab.task("t")["orphaned"], json!({"worker": "w1@lab", "since": 63.0}));
+    assert!(changes.tasks.is_empty(), "neither state nor place changed");
+    // It is delivered again, to another worker.
+    lab.event(70.0, event("received", 70.0, json!({"hostname": "w2@lab"})));
+    let details = lab.details("t");
+    assert_eq!(details["attempts"].as_array().unwrap().len(), 2);
+    assert_eq!((&details["state"], &details["worker"]), (&json!("RECEIVED"), &json!("w2@lab")));
+}
+
+#[test]
+fn f49_a_worker_that_comes_late_appears() {
+    let mut lab = Lab::new();
+    lab.tick(1.0);
+    assert_eq!(lab.beat(34.0, "slow@lab", 7).appeared, ["slow@lab"]);
+    assert!(lab.beat(36.0, "slow@lab", 7).appeared.is_empty());
+    let event = event("started", 40.0, json!({"hostname": "quiet@lab"}));
+    assert_eq!(lab.event(40.0, event).appeared, ["quiet@lab"]);
+}
+
+#[test]
+fn whether_task_events_are_on() {
+    let beat = |at: f64, processed: u64| {
+        json!({"type": "worker-heartbeat", "hostname": "w1@lab", "timestamp": at, "pid": 7,
+               "freq": 2.0, "processed": processed})
+    };
+    let mut lab = Lab::new();
+    lab.event(1.0, beat(1.0, 0));
+    assert_eq!(lab.worker("w1@lab").get("events"), None, "unknown");
+    assert_eq!(lab.state.events_flow(), Flow::Silent);
+    lab.event(3.0, beat(3.0, 4));
+    lab.event(5.0, beat(5.0, 9));
+    assert_eq!(lab.worker("w1@lab")["events"], "off");
+    assert_eq!(lab.state.events_flow(), Flow::Off);
+    assert!(lab.state.some_worker_sends_no_task_events());
+    lab.task_event(6.0, "progress", json!({"current": 1}));
+    assert_eq!(lab.worker("w1@lab")["events"], "off", "`send_event()` needs no -E");
+    let told = |reply: &str| json!({"control": {"hostname": "w1@lab", "method": "enable_events", "reply": reply}});
+    lab.see(7.0, told("event dispatcher unavailable"));
+    assert_eq!(lab.worker("w1@lab")["events"], "off");
+    lab.see(7.0, told("task events enabled"));
+    assert_eq!(lab.worker("w1@lab")["events"], "on");
+    assert_eq!(lab.state.events_flow(), Flow::Flowing);
+    // A worker started with -E says so, and goes on.
+    lab.see(
+        8.0,
+        json!({"control": {"hostname": "w1@lab", "method": "disable_events",
+                           "reply": "task events already disabled"}}),
+    );
+    assert_eq!(lab.worker("w1@lab")["events"], "on");
+    lab.event(9.0, beat(9.0, 9));
+    lab.beat(10.0, "w1@lab", 8);
+    assert_eq!(lab.worker("w1@lab").get("events"), None, "a new process has forgotten");
+}
+
+#[test]
+fn counters_count_what_was_heard() {
+    let mut lab = Lab::new();
+    lab.beat(1.0, "w1@lab", 7);
+    assert_eq!(lab.worker("w1@lab").get("failed"), None);
+    lab.task_event(2.0, "received", json!({}));
+    lab.task_event(3.0, "failed", json!({}));
+    let row = lab.worker("w1@lab");
+    assert_eq!(row["counters"], json!({"task-failed": 1, "task-received": 1}));
+    assert_eq!((&row["failed"], &row["counted_since"]), (&json!(1), &json!(2.0)));
+}
+
+#[test]
+fn stats_tell_the_pool_and_two_of_them_its_cpu() {
+    let mut lab = Lab::new();
+    let stats = |processes: &[i64], used: f64, uptime: u64| {
+        json!({"stats": {"pid": 7, "uptime": uptime, "total": {"lab.add": 3, "lab.mul": 2},
+            "pool": {"implementation": "celery.concurrency.prefork:TaskPool",
+                     "max-concurrency": 2, "processes": processes},
+            "rusage": {"utime": used, "stime": 1.0, "maxrss": 50_000}}})
+    };
+    lab.inspect(100.0, "w1@lab", stats(&[8, 9], 4.0, 40));
+    let row = lab.worker("w1@lab");
+    assert_eq!(row["pool"], "prefork");
+    assert_eq!((&row["concurrency"], &row["processed"]), (&json!(2), &json!(5)));
+    assert_eq!((&row["started"], &row["memory"]), (&json!(60.0), &json!(51_200_000)));
+    assert_eq!(row.get("cpu"), None);
+    lab.inspect(105.0, "w1@lab", stats(&[8, 9, 10], 5.5, 45));
+    let row = lab.worker("w1@lab");
+    assert_eq!((&row["concurrency"], &row["cpu"]), (&json!(3), &json!(0.3)));
+    let details = json!(lab.state.worker("w1@lab"));
+    assert_eq!(details["as_of"], json!({"stats": 105.0}));
+    assert_eq!(details["stats"]["uptime"], json!(45));
+}
+
+#[test]
+fn a_beat_that_was_asked_for_overwrites_nothing() {
+    let mut lab = Lab::new();
+    lab.beat(1.0, "w1@lab", 7);
+    lab.event(
+        2.0,
+        json!({"type": "worker-heartbeat", "hostname": "w1@lab", "timestamp": 2.0,
+                          "pid": 7, "freq": 5}),
+    );
+    let row = lab.worker("w1@lab");
+    assert_eq!((&row["freq"], &row["active"]), (&json!(2.0), &json!(0)));
+}
