@@ -18,6 +18,7 @@ pub mod config;
 pub mod error;
 pub mod json;
 pub mod message;
+pub mod server;
 pub mod state;
 
 pub use error::{Error, Result};
