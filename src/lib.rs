@@ -15,9 +15,11 @@ pub mod backend;
 pub mod broker;
 pub mod celery;
 pub mod config;
+pub mod environment;
 pub mod error;
 pub mod json;
 pub mod message;
+pub mod rpc;
 pub mod server;
 pub mod state;
 

@@ -1,0 +1,81 @@
+//! How the connection of an environment stands; what its row says of it.
+
+use crate::config::EnvironmentConfig;
+use crate::state::observation::Micros;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How an environment is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Nobody uses it.
+    Idle,
+    /// On its way, for the first time or again.
+    Connecting,
+    /// Connected.
+    Connected,
+    /// Lost or never reached; the next try is planned.
+    Disconnected,
+}
+
+/// The connection's state, as the row of an environment tells it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub status: Status,
+    /// Why it is not connected, without secrets.
+    pub error: Option<String>,
+    /// When the next try begins.
+    pub retry_at: Option<Instant>,
+    pub transport: Option<String>,
+    /// The broker's URL without its password; absent until it is known.
+    pub url: Option<String>,
+    /// The program that is to print the URL and has not yet.
+    pub waiting_for: Option<String>,
+    /// It was connected once: lists have something to answer from.
+    pub ever_connected: bool,
+    /// When we last heard the cluster; where a gap begins.
+    pub heard: Option<Micros>,
+    /// A supervisor runs.
+    pub supervised: bool,
+}
+
+impl Link {
+    pub fn new(config: &EnvironmentConfig) -> Self {
+        let (transport, url) = super::watch::describe(&config.broker);
+        Link {
+            status: Status::Idle,
+            error: None,
+            retry_at: None,
+            transport,
+            url,
+            waiting_for: None,
+            ever_connected: false,
+            heard: None,
+            supervised: false,
+        }
+    }
+
+    /// Seconds until the next try.
+    pub fn retry_in(&self, now: Instant) -> Option<f64> {
+        let wait = self.retry_at?.saturating_duration_since(now);
+        (wait > Duration::ZERO).then(|| (wait.as_secs_f64() * 10.0).ceil() / 10.0)
+    }
+
+    /// Writes the members that concern the connection into a row.
+    pub fn describe(&self, row: &mut Map<String, Value>, now: Instant) {
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                row.insert(name.into(), value);
+            }
+        };
+        put("transport", self.transport.clone().map(Value::from));
+        put("url", self.url.clone().map(Value::from));
+        put("status", Some(json!(self.status)));
+        put("error", self.error.clone().map(Value::from));
+        put("retry_in", self.retry_in(now).map(Value::from));
+        put("waiting_for", self.waiting_for.clone().map(Value::from));
+    }
+}

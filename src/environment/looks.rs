@@ -1,0 +1,277 @@
+//! How often we ask the cluster what: only what somebody needs, and never more than a twentieth of
+//! the time that an answer takes (design, "How often we look").
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::Instant;
+
+/// After a look that took t we wait at least this many t.
+const REST: u32 = 20;
+
+/// What a caller or a subscription shows, and so needs to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Rows of workers.
+    Workers,
+    /// One worker's details: what it reserved and scheduled.
+    WorkerDetails,
+    /// Tasks, wherever they are.
+    Tasks,
+    /// Queues and their lengths.
+    Queues,
+    /// The counts of an environment's row, while somebody else keeps it connected.
+    Counts,
+}
+
+const NEEDS: [Need; 5] =
+    [Need::Workers, Need::WorkerDetails, Need::Tasks, Need::Queues, Need::Counts];
+
+/// One kind of question to the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Who is there: `ping`, `stats`, `active_queues`, `registered`, `conf` of everybody.
+    Roll,
+    /// `active` and `stats`.
+    Active,
+    /// `reserved` and `scheduled`.
+    Held,
+    /// Which queues there are.
+    Names,
+    /// How long they are.
+    Depths,
+    /// What waits at their heads.
+    Heads,
+    /// What workers hold.
+    Unacked,
+    /// Results that were stored before we came.
+    Stored,
+}
+
+impl Look {
+    /// Every kind.
+    pub const ALL: [Look; 8] = [
+        Look::Roll,
+        Look::Active,
+        Look::Held,
+        Look::Names,
+        Look::Depths,
+        Look::Heads,
+        Look::Unacked,
+        Look::Stored,
+    ];
+
+    /// The shortest time from one look to the next.
+    pub fn interval(self) -> Duration {
+        Duration::from_secs(match self {
+            Look::Depths => 1,
+            Look::Heads | Look::Unacked => 2,
+            Look::Active | Look::Held => 5,
+            Look::Names => 5,
+            Look::Roll => 60,
+            Look::Stored => 600,
+        })
+    }
+
+    /// Its word in `incomplete`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Look::Roll => "workers",
+            Look::Active => "active",
+            Look::Held => "reserved",
+            Look::Names | Look::Depths => "queues",
+            Look::Heads => "messages",
+            Look::Unacked => "unacked",
+            Look::Stored => "results",
+        }
+    }
+
+    /// The look whose answer it builds on: names come from workers, lengths from names.
+    fn after(self) -> Option<Look> {
+        match self {
+            Look::Names => Some(Look::Roll),
+            Look::Depths | Look::Heads => Some(Look::Names),
+            Look::Roll | Look::Active | Look::Held | Look::Unacked | Look::Stored => None,
+        }
+    }
+
+    /// Who needs it.
+    fn serves(self, need: Need) -> bool {
+        match self {
+            Look::Roll => true,
+            Look::Active => matches!(need, Need::Workers | Need::WorkerDetails | Need::Tasks),
+            Look::Held => need == Need::WorkerDetails,
+            Look::Names => matches!(need, Need::Tasks | Need::Queues | Need::Counts),
+            Look::Depths => matches!(need, Need::Queues | Need::Counts),
+            Look::Heads => matches!(need, Need::Tasks),
+            Look::Unacked => matches!(need, Need::Tasks | Need::Queues | Need::Workers),
+            Look::Stored => need == Need::Tasks,
+        }
+    }
+}
+
+/// Which looks are needed, and when each was last finished.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    needs: [AtomicUsize; NEEDS.len()],
+    /// Until when the last look of each kind counts as now.
+    finished: Mutex<[Option<Instant>; Look::ALL.len()]>,
+    released: Mutex<Option<Instant>>,
+    /// Somebody came or went.
+    moved: Notify,
+    /// Somebody came.
+    arrived: Notify,
+    /// A look was finished.
+    done: Notify,
+}
+
+impl Looks {
+    pub fn need(&self, needs: &[Need]) {
+        for need in needs {
+            self.needs[*need as usize].fetch_add(1, Ordering::AcqRel);
+        }
+        self.moved.notify_waiters();
+        if needs.iter().any(|need| *need != Need::Counts) {
+            self.arrived.notify_waiters();
+        }
+    }
+
+    pub fn release(&self, needs: &[Need]) {
+        for need in needs {
+            self.needs[*need as usize].fetch_sub(1, Ordering::AcqRel);
+        }
+        *self.released.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.moved.notify_waiters();
+    }
+
+    /// Does anybody use this environment? Who only counts keeps nothing connected.
+    pub fn used(&self) -> bool {
+        NEEDS.iter().any(|need| *need != Need::Counts && self.is_needed(*need))
+    }
+
+    fn is_needed(&self, need: Need) -> bool {
+        self.needs[need as usize].load(Ordering::Acquire) > 0
+    }
+
+    /// Waits until nobody has used it for `keep`.
+    pub async fn unused_for(&self, keep: Duration) {
+        loop {
+            let moved = self.moved.notified();
+            if self.used() {
+                moved.await;
+                continue;
+            }
+            let since = *self.released.lock().unwrap_or_else(PoisonError::into_inner);
+            let until = since.unwrap_or_else(Instant::now) + keep;
+            tokio::select! {
+                () = moved => {}
+                () = tokio::time::sleep_until(until) => return,
+            }
+        }
+    }
+
+    /// Waits until somebody comes.
+    pub async fn arrival(&self) {
+        self.arrived.notified().await;
+    }
+
+    fn needed(&self, look: Look) -> bool {
+        NEEDS.iter().any(|need| look.serves(*need) && self.is_needed(*need))
+    }
+
+    /// Waits until somebody needs this look.
+    pub async fn wanted(&self, look: Look) {
+        loop {
+            let moved = self.moved.notified();
+            if self.needed(look) {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    /// Waits until what this look builds on was through once.
+    pub async fn ready(&self, look: Look) {
+        let Some(before) = look.after() else { return };
+        loop {
+            let finished = self.finished();
+            if self.finished.lock().unwrap_or_else(PoisonError::into_inner)[before as usize]
+                .is_some()
+            {
+                return;
+            }
+            finished.await;
+        }
+    }
+
+    /// Notes that a look which began at `started` is through, and answers how long to rest.
+    pub fn finish(&self, look: Look, started: Instant) -> Duration {
+        let took = started.elapsed();
+        let rest = rest(look, took);
+        // The next look may take as long again.
+        let valid = Instant::now() + rest + look.interval() + took;
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner)[look as usize] = Some(valid);
+        self.done.notify_waiters();
+        rest
+    }
+
+    /// Forgets what was finished: a new connection has looked at nothing yet.
+    pub fn forget(&self) {
+        *self.finished.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
+    }
+
+    /// Resolves when a look is finished after this call, polled or not.
+    pub fn finished(&self) -> Notified<'_> {
+        self.done.notified()
+    }
+
+    /// The names of those that have not been through lately, each once.
+    pub fn unfinished(&self, looks: &[Look]) -> Vec<&'static str> {
+        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<_> = looks
+            .iter()
+            .filter(|look| finished[**look as usize].is_none_or(|valid| Instant::now() >= valid))
+            .map(|look| look.name())
+            .collect();
+        names.dedup();
+        names
+    }
+}
+
+fn rest(look: Look, took: Duration) -> Duration {
+    look.interval().max(took * REST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_answer_is_asked_for_less_often() {
+        assert_eq!(rest(Look::Depths, Duration::from_millis(1)), Duration::from_secs(1));
+        assert_eq!(rest(Look::Depths, Duration::from_millis(200)), Duration::from_secs(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_needs_is_not_looked_at() {
+        let looks = Looks::default();
+        assert!(!looks.needed(Look::Heads));
+        looks.need(&[Need::Tasks]);
+        looks.wanted(Look::Heads).await;
+        assert!(!looks.needed(Look::Held));
+        looks.release(&[Need::Tasks]);
+        assert!(!looks.needed(Look::Heads));
+        looks.unused_for(Duration::from_secs(300)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_is_fresh_for_two_intervals() {
+        let looks = Looks::default();
+        looks.finish(Look::Depths, Instant::now());
+        assert!(looks.unfinished(&[Look::Depths]).is_empty());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(looks.unfinished(&[Look::Names, Look::Depths]), ["queues"]);
+    }
+}

@@ -1,0 +1,169 @@
+//! What queues there are, how long they are, what waits in them and what workers hold of them.
+
+use super::{Connection, Environment};
+use crate::broker::Broker;
+use crate::celery::TaskMessage;
+use crate::error::Result;
+use crate::state::Kind;
+use crate::state::observation::{QueueSample, UnackedMessage};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Messages of one queue that are shown as tasks; the rest is counted.
+const HEAD: usize = 1_000;
+
+/// Bytes that one look may read, over all queues.
+pub(super) const LOOK_BYTES: usize = 8 << 20;
+
+/// Of each look at the names, at most this goes into the search for bindings.
+const SEARCH: Duration = Duration::from_millis(50);
+
+/// How often that search begins anew.
+const SEARCH_AGAIN: Duration = Duration::from_secs(600);
+
+/// A slow search through the broker's keys for exchanges that have bindings.
+#[derive(Debug, Default)]
+pub(super) struct Search(Mutex<Progress>);
+
+#[derive(Debug, Default, Clone)]
+struct Progress {
+    cursor: u64,
+    exchanges: BTreeSet<String>,
+    through: Option<Instant>,
+}
+
+impl Search {
+    fn progress(&self) -> Progress {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, progress: Progress) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+
+    async fn go_on(&self, broker: &dyn Broker) -> Result<Progress> {
+        let mut progress = self.progress();
+        if progress.through.is_some_and(|at| at.elapsed() < SEARCH_AGAIN) {
+            return Ok(progress);
+        }
+        let began = Instant::now();
+        while began.elapsed() < SEARCH {
+            let (cursor, found) = broker.scan_exchanges(progress.cursor).await?;
+            progress.exchanges.extend(found);
+            progress.cursor = cursor;
+            if cursor == 0 {
+                progress.through = Some(Instant::now());
+                break;
+            }
+        }
+        self.keep(progress.clone());
+        Ok(progress)
+    }
+}
+
+/// Which queues there are: as the configuration says, as workers consume, and as bindings name them
+/// (reference 9.1).
+pub(super) async fn names(environment: &Environment, connection: &Connection) -> Result<()> {
+    let mut names: BTreeSet<String> = environment.config().queues.iter().cloned().collect();
+    let known = environment.read(|state| state.queue_names());
+    let progress = connection.search.go_on(connection.broker.as_ref()).await?;
+    let exchanges: BTreeSet<&str> = std::iter::once(environment.config().control_exchange.as_str())
+        .chain(known.iter().map(String::as_str))
+        .chain(progress.exchanges.iter().map(String::as_str))
+        .filter(|exchange| carries_tasks(environment, exchange))
+        .collect();
+    for exchange in exchanges {
+        let bindings = connection.broker.bindings(exchange).await?;
+        names.extend(bindings.into_iter().map(|binding| binding.queue));
+    }
+    names.retain(|name| carries_tasks(environment, name));
+    environment.observe(Kind::QueueNames {
+        names: names.into_iter().collect(),
+        exact: progress.through.is_some(),
+    });
+    Ok(())
+}
+
+/// Remote control and events have exchanges and queues too; those carry no tasks.
+fn carries_tasks(environment: &Environment, name: &str) -> bool {
+    let events = &environment.config().event_exchange;
+    !name.ends_with(".pidbox")
+        && name != events
+        && !name.strip_prefix(events.as_str()).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// How long the queues are.
+pub(super) async fn depths(environment: &Environment, connection: &Connection) -> Result<()> {
+    let names = environment.read(|state| state.queue_names());
+    sample(environment, connection, &names).await.map(drop)
+}
+
+/// Learns the lengths and answers them.
+async fn sample(
+    environment: &Environment,
+    connection: &Connection,
+    names: &[String],
+) -> Result<Vec<u64>> {
+    let depths = connection.broker.depths(names).await?;
+    let lengths = depths.iter().map(|depth| depth.priorities.values().sum()).collect();
+    let samples = names.iter().zip(depths).map(|(name, depth)| QueueSample {
+        name: name.clone(),
+        priorities: depth.priorities,
+        arrived: depth.arrived,
+        oldest: None,
+    });
+    environment.observe(Kind::Queues(samples.collect()));
+    Ok(lengths)
+}
+
+/// What waits, next to run first. The bytes of one look are shared by the queues that hold anything.
+pub(super) async fn heads(environment: &Environment, connection: &Connection) -> Result<()> {
+    let names = environment.read(|state| state.queue_names());
+    let lengths = sample(environment, connection, &names).await?;
+    let waiting = lengths.iter().filter(|length| **length > 0).count().max(1);
+    for (queue, length) in names.iter().zip(lengths) {
+        if length == 0 {
+            environment.observe(head(queue, Vec::new(), 0));
+            continue;
+        }
+        let peek = connection.broker.peek(queue, 0, HEAD, LOOK_BYTES / waiting).await?;
+        let read = peek.messages.len();
+        let messages = peek.messages.into_iter().filter_map(|(_, raw)| task(&raw)).collect();
+        environment.observe(Kind::Head {
+            queue: queue.clone(),
+            messages,
+            complete: read as u64 >= peek.total,
+            total: peek.total,
+        });
+    }
+    Ok(())
+}
+
+fn head(queue: &str, messages: Vec<TaskMessage>, total: u64) -> Kind {
+    Kind::Head { queue: queue.into(), complete: messages.len() as u64 >= total, messages, total }
+}
+
+/// What workers hold and have not acknowledged.
+pub(super) async fn unacked(environment: &Environment, connection: &Connection) -> Result<()> {
+    let known = environment.read(|state| state.known_tags());
+    let look = connection.broker.unacked(&known, LOOK_BYTES).await?;
+    let new = look.new.into_iter().filter_map(|held| {
+        let message = task(&held.raw)?;
+        let queue = message.routing_key.clone().unwrap_or(held.routing_key);
+        Some(UnackedMessage { delivery_tag: held.delivery_tag, queue, message })
+    });
+    environment.observe(Kind::Unacked {
+        new: new.collect(),
+        index: look.index,
+        complete: look.complete,
+    });
+    Ok(())
+}
+
+/// Reads one raw element as a task's message; `None` where it is no Celery message (F48).
+pub(super) fn task(raw: &[u8]) -> Option<TaskMessage> {
+    let task = TaskMessage::from_element(raw);
+    (!task.uuid.is_empty()).then_some(task)
+}

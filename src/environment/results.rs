@@ -1,0 +1,187 @@
+//! What the result backend knows: results stored before we came, results as they are stored, and
+//! the outcome of tasks that no event explains. A backend that is away never harms the watch.
+
+use super::Environment;
+use crate::backend::{self, ResultBackend, Stored};
+use crate::broker::url::BrokerUrl;
+use crate::error::Result;
+use crate::state::Kind;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Values above this many bytes are not read; their size is told.
+pub(super) const CUT: usize = 256 << 10;
+
+/// Stored results that are read when we come, at most.
+const STORED: usize = 5_000;
+
+/// Steps of the walk over the backend's keys, at most.
+const STEPS: usize = 50;
+
+/// Results asked for at once.
+const CHUNK: usize = 200;
+
+/// How often we ask what became of tasks that nothing explains.
+const EXPLAIN: Duration = Duration::from_secs(2);
+
+/// How soon after a failure the backend is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The connection to the result backend, made when it is first needed.
+#[derive(Debug, Default)]
+pub(super) struct Backend(tokio::sync::Mutex<Option<Attempt>>);
+
+/// When it was made, or why it could not be.
+#[derive(Debug)]
+struct Attempt {
+    at: Instant,
+    outcome: Result<Arc<dyn ResultBackend>>,
+}
+
+impl Environment {
+    /// The result backend; `None` where none is configured.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`], [`crate::Error::Unsupported`], [`crate::Error::ResultBackend`].
+    pub(super) async fn backend(&self) -> Result<Option<Arc<dyn ResultBackend>>> {
+        let Some(source) = &self.config().result_backend else { return Ok(None) };
+        let mut held = self.0.backend.0.lock().await;
+        match &*held {
+            Some(Attempt { outcome: Ok(backend), .. }) => return Ok(Some(Arc::clone(backend))),
+            Some(Attempt { at, outcome: Err(error) }) if at.elapsed() < AGAIN => {
+                return Err(error.clone());
+            }
+            _ => {}
+        }
+        let connected = async {
+            let url = source.resolve().await?;
+            let url = BrokerUrl::parse_backend(url.expose())?;
+            let options = &self.config().result_backend_transport_options;
+            let prefix = options.get("global_keyprefix").and_then(|prefix| prefix.as_str());
+            backend::connect(&url, prefix.unwrap_or_default()).await
+        }
+        .await;
+        *held = Some(Attempt { at: Instant::now(), outcome: connected.clone() });
+        connected.map(Some)
+    }
+
+    /// Gives up a connection that failed; the next one who needs it makes a new one.
+    async fn drop_backend(&self) {
+        self.0.backend.0.lock().await.take();
+    }
+
+    /// Asks for these results and learns them.
+    ///
+    /// # Errors
+    /// [`crate::Error::ResultBackend`].
+    pub(super) async fn learn_results(&self, uuids: &[String], cut: usize) -> Result<()> {
+        if uuids.is_empty() {
+            return Ok(());
+        }
+        let Some(backend) = self.backend().await? else { return Ok(()) };
+        for chunk in uuids.chunks(CHUNK) {
+            let stored = match backend.get(chunk, cut).await {
+                Ok(stored) => stored,
+                Err(error) => {
+                    self.drop_backend().await;
+                    return Err(error);
+                }
+            };
+            let mut absent = Vec::new();
+            let mut learned = Vec::new();
+            for (uuid, stored) in chunk.iter().zip(stored) {
+                match stored {
+                    Some(stored) => learned.push(kind(stored)),
+                    None => absent.push(uuid.clone()),
+                }
+            }
+            if !absent.is_empty() {
+                learned.push(Kind::NoResult { uuids: absent });
+            }
+            self.observe_all(learned);
+        }
+        Ok(())
+    }
+}
+
+fn kind(stored: Stored) -> Kind {
+    match stored {
+        Ok(meta) => Kind::Result(Box::new(meta)),
+        Err(reason) => Kind::Undecodable { what: "result".into(), reason },
+    }
+}
+
+/// Reads what was stored before we came, as far as [`STORED`] and [`STEPS`] reach.
+pub(super) async fn stored(environment: &Environment) -> Result<()> {
+    let Some(backend) = environment.backend().await? else { return Ok(()) };
+    let mut cursor = 0;
+    let mut read = 0;
+    for _ in 0..STEPS {
+        let scanned = backend.scan(cursor).await;
+        if scanned.is_err() {
+            environment.drop_backend().await;
+        }
+        let (next, mut uuids) = scanned?;
+        uuids.truncate(STORED - read);
+        read += uuids.len();
+        environment.learn_results(&uuids, CUT).await?;
+        cursor = next;
+        if cursor == 0 || read == STORED {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Follows the backend for as long as the connection lives: hears results where a worker sends no
+/// task events, and asks for the outcomes that nothing else explains.
+pub(super) async fn follow(environment: &Environment) {
+    if environment.config().result_backend.is_none() {
+        return std::future::pending().await;
+    }
+    let hear = async {
+        loop {
+            if let Err(error) = hear(environment).await {
+                tracing::debug!(%error, "results cannot be heard");
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    let ask = async {
+        loop {
+            tokio::time::sleep(EXPLAIN).await;
+            explain(environment).await;
+        }
+    };
+    tokio::join!(hear, ask);
+}
+
+/// Hears results while some worker sends no task events.
+async fn hear(environment: &Environment) -> Result<()> {
+    if !silent_workers(environment) {
+        return Ok(());
+    }
+    let Some(backend) = environment.backend().await? else { return Ok(()) };
+    let mut stores = backend.subscribe().await?;
+    // What was stored before we began to listen and after we came would be missed.
+    stored(environment).await?;
+    let mut batch = Vec::new();
+    while silent_workers(environment) {
+        stores.next(super::watch::BATCH, &mut batch).await?;
+        environment.observe_all(batch.drain(..).map(kind));
+    }
+    Ok(())
+}
+
+fn silent_workers(environment: &Environment) -> bool {
+    environment.read(|state| state.some_worker_sends_no_task_events())
+}
+
+/// Asks what became of tasks that no longer wait nor run and whose end nobody told.
+pub(super) async fn explain(environment: &Environment) {
+    let uuids = environment.read(|state| state.unexplained(CHUNK));
+    if let Err(error) = environment.learn_results(&uuids, CUT).await {
+        tracing::debug!(%error, "outcomes cannot be asked for");
+    }
+}

@@ -1,0 +1,137 @@
+//! Finding one task by asking every source, and reading one queue's messages: what a call asks for
+//! beyond what the looks keep up to date.
+
+use super::{Environment, PATIENCE, queues, results};
+use crate::broker::Peek;
+use crate::celery::TaskMessage;
+use crate::error::{Error, Result};
+use crate::state::Kind;
+use serde::Serialize;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Messages searched for one task, at most.
+const SEARCH_MESSAGES: u64 = 10_000;
+
+/// Bytes searched for one task, at most.
+const SEARCH_BYTES: usize = 16 << 20;
+
+/// Time spent on that search, at most.
+const SEARCH_TIME: Duration = Duration::from_secs(1);
+
+/// Messages read at once while searching.
+const PAGE: usize = 500;
+
+/// How far a search through a queue reached.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Searched {
+    /// Which queue.
+    pub queue: String,
+    /// Messages looked at, from the next to run.
+    pub messages: u64,
+    /// Messages in it.
+    pub of: u64,
+}
+
+/// Where a task's message was found, and how far we looked.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Found {
+    /// Its place in its queue; 0 is next to run.
+    pub position: Option<u64>,
+    /// Every queue that was searched.
+    pub searched: Vec<Searched>,
+}
+
+impl Environment {
+    /// Asks every source for one task; the state learns what they say. `cut` bounds the bytes of a
+    /// stored result.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`] where nothing could be asked and nothing is known.
+    pub async fn find_task(&self, uuid: &str, full: bool) -> Result<Found> {
+        if self.0.replay.is_some() {
+            self.fresh(&[]).await?;
+            return Ok(Found::default());
+        }
+        let cut = if full { usize::MAX } else { results::CUT };
+        if let Err(error) = self.learn_results(&[uuid.to_owned()], cut).await {
+            tracing::debug!(%error, "the result backend could not be asked for a task");
+        }
+        match self.search(uuid).await {
+            Ok(found) => Ok(found),
+            Err(_) if self.read(|state| state.task(uuid, false).is_some()) => Ok(Found::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks for a task's message in the queues and among what workers hold.
+    async fn search(&self, uuid: &str) -> Result<Found> {
+        let connection = self.connection().await?;
+        if self.read(|state| state.is_over(uuid)) {
+            return Ok(Found::default());
+        }
+        queues::unacked(self, &connection).await?;
+        let began = Instant::now();
+        let mut found = Found::default();
+        let mut left = (SEARCH_MESSAGES, SEARCH_BYTES);
+        for queue in self.read(|state| state.queue_names()) {
+            let mut searched = Searched { queue: queue.clone(), messages: 0, of: 0 };
+            while left.0 > 0 && left.1 > 0 && began.elapsed() < SEARCH_TIME {
+                let offset = usize::try_from(searched.messages).unwrap_or(usize::MAX);
+                let limit = PAGE.min(usize::try_from(left.0).unwrap_or(PAGE));
+                let peek = connection.broker.peek(&queue, offset, limit, left.1).await?;
+                searched.of = peek.total;
+                let read = peek.messages.len() as u64;
+                left.0 -= read;
+                left.1 =
+                    left.1.saturating_sub(peek.messages.iter().map(|(_, raw)| raw.len()).sum());
+                if let Some((at, message)) = pick(&peek, uuid) {
+                    found.position = Some(searched.messages + at);
+                    searched.messages += at + 1;
+                    let (queue, message) = (queue.clone(), Box::new(message));
+                    self.observe(Kind::Found { queue, message });
+                    found.searched.push(searched);
+                    return Ok(found);
+                }
+                searched.messages += read;
+                if read == 0 || searched.messages >= peek.total {
+                    break;
+                }
+            }
+            if searched.of > 0 {
+                found.searched.push(searched);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads messages of a queue without removing them.
+    ///
+    /// # Errors
+    /// [`Error::UnknownQueue`] where no source names it, [`Error::NotConnected`], [`Error::Broker`].
+    pub async fn peek(&self, queue: &str, offset: usize, limit: usize) -> Result<Peek> {
+        let connection = self.connection().await?;
+        let read = connection.broker.peek(queue, offset, limit, queues::LOOK_BYTES);
+        let peek = match tokio::time::timeout(PATIENCE, read).await {
+            Ok(peek) => peek?,
+            Err(_) => return Err(self.not_connected("no answer within 3 s")),
+        };
+        if peek.total == 0
+            && !self.read(|state| state.queue_names().iter().any(|name| name == queue))
+        {
+            let sources = ["workers", "bindings", "configuration", "broker"];
+            return Err(Error::UnknownQueue {
+                queue: queue.into(),
+                sources: sources.map(String::from).to_vec(),
+            });
+        }
+        Ok(peek)
+    }
+}
+
+fn pick(peek: &Peek, uuid: &str) -> Option<(u64, TaskMessage)> {
+    peek.messages.iter().enumerate().find_map(|(at, (_, raw))| {
+        let task = queues::task(raw).filter(|task| task.uuid == uuid)?;
+        Some((at as u64, task))
+    })
+}

@@ -1,0 +1,139 @@
+//! What workers are asked: who is there, what they run, what they hold.
+//!
+//! Every answer goes into the state as it comes, so that a row appears with the first reply and not
+//! with the last.
+
+use super::looks::Look;
+use super::mailbox::{Answers, Enough, Late};
+use super::{Connection, Environment};
+use crate::celery::control::{Inspection, Request};
+use crate::error::Result;
+use crate::state::Kind;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long we wait for those who are silent.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Asks, tells the state every answer, and names who was silent.
+pub(super) async fn ask(
+    environment: &Environment,
+    connection: &Connection,
+    request: Request,
+    enough: Enough,
+    timeout: Duration,
+) -> Result<Answers> {
+    let expected: BTreeSet<String> = match &request.destination {
+        Some(names) => names.iter().cloned().collect(),
+        None => environment.read(|state| state.workers_online()).into_iter().collect(),
+    };
+    let method = request.method.clone();
+    let broadcast = request.destination.is_none();
+    let answers = connection
+        .mailbox
+        .ask(&request, expected, enough, timeout, |hostname, value| {
+            learn(environment, connection, &method, hostname, value);
+        })
+        .await?;
+    if broadcast || !answers.missing.is_empty() {
+        environment.observe(Kind::Missing {
+            method,
+            hostnames: answers.missing.clone(),
+            listeners: if broadcast { answers.listeners } else { None },
+            answered: answers.replies.len() as u64,
+        });
+    }
+    Ok(answers)
+}
+
+/// One look at all workers.
+pub(super) async fn look(
+    environment: &Environment,
+    connection: &Connection,
+    look: Look,
+) -> Result<()> {
+    let methods: &[&str] = match look {
+        Look::Roll => &["ping", "stats", "active_queues", "registered", "conf"],
+        Look::Active => &["active", "stats"],
+        _ => &["reserved", "scheduled"],
+    };
+    if look == Look::Roll {
+        // Whoever answers to this is seen without having to reply (reference 11).
+        connection.mailbox.tell(&Request::new("heartbeat", None)).await?;
+    }
+    // A roll call is for those that we do not know yet, too.
+    let enough = if look == Look::Roll { Enough::Listeners } else { Enough::Known };
+    let asked = methods
+        .iter()
+        .map(|method| ask(environment, connection, Request::new(method, None), enough, TIMEOUT));
+    for answers in futures_util::future::join_all(asked).await {
+        answers?;
+    }
+    Ok(())
+}
+
+/// Asks workers that were met for the first time all that [`Look::Roll`] asks everybody (F49).
+pub(super) async fn greet(environment: &Environment, connection: &Connection) {
+    let mut newcomers = environment.0.newcomers.lock().await;
+    while let Some(hostname) = newcomers.recv().await {
+        for method in ["stats", "active_queues", "registered", "conf"] {
+            let request = Request::new(method, Some(vec![hostname.clone()]));
+            if let Err(error) = ask(environment, connection, request, Enough::Known, TIMEOUT).await
+            {
+                tracing::debug!(%error, hostname, method, "a newcomer could not be asked");
+            }
+        }
+    }
+}
+
+/// Takes in the answers that came after their request had ended.
+pub(super) async fn latecomers(
+    environment: &Environment,
+    connection: &Connection,
+    mut late: mpsc::UnboundedReceiver<Late>,
+) {
+    while let Some(Late { method, hostname, value }) = late.recv().await {
+        learn(environment, connection, &method, &hostname, &value);
+    }
+}
+
+fn learn(
+    environment: &Environment,
+    connection: &Connection,
+    method: &str,
+    hostname: &str,
+    value: &Value,
+) {
+    let hostname = hostname.to_owned();
+    let said = |reply| Kind::Control { hostname: hostname.clone(), method: method.into(), reply };
+    environment.observe(match value.get("error").and_then(Value::as_str) {
+        Some(error) => said(error.into()),
+        None if !Inspection::METHODS.contains(&method) => said(sentence(value)),
+        None => match Inspection::read(method, value) {
+            Ok(reply) => {
+                if let Inspection::Stats(stats) = &reply {
+                    learn_layout(connection, stats);
+                }
+                Kind::Inspect { hostname, reply }
+            }
+            Err(reason) => Kind::Undecodable { what: "reply".into(), reason },
+        },
+    });
+}
+
+fn learn_layout(connection: &Connection, stats: &Map<String, Value>) {
+    let broker = stats.get("broker").and_then(Value::as_object);
+    if let Some(Value::Object(options)) = broker.and_then(|said| said.get("transport_options")) {
+        connection.broker.learn(options);
+    }
+}
+
+/// What a worker says in `ok`, else its whole answer.
+fn sentence(value: &Value) -> String {
+    match value.get("ok").unwrap_or(value) {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

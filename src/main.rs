@@ -1,0 +1,93 @@
+//! The program: arguments, logging, runtime, wiring; nothing else.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod arguments;
+mod call;
+mod logging;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use lazycelery::config::Config;
+use lazycelery::environment::{self, Environments};
+use lazycelery::server::{Ended, Session, serve, stdio};
+use lazycelery::{Error, Result, rpc};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Usage and configuration errors; clap uses the same.
+const USAGE: u8 = 2;
+
+/// How long leaving the brokers may take, of the 100 ms in which an asked-for end is promised.
+const FAREWELL: Duration = Duration::from_millis(50);
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            // The only line that stderr ever sees; if it cannot be written, the status still tells.
+            let _ = writeln!(io::stderr(), "{}", sentence(&error));
+            USAGE.into()
+        }
+    }
+}
+
+/// `file:line:column: what is wrong`, where there is a file.
+fn sentence(error: &Error) -> String {
+    match error {
+        Error::Config { position: Some(position), .. } => format!("{position}: {error}"),
+        _ => format!("lazycelery: {error}"),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<u8> {
+    logging::start(arguments.log_file.as_deref(), arguments.log_level)?;
+    let config = Config::load(&arguments.options(), |name| std::env::var(name).ok())?;
+    let runtime = Runtime::new().map_err(|error| Error::Internal(error.to_string()))?;
+    let environments = {
+        let _inside = runtime.enter();
+        Environments::new(config)?
+    };
+    let status = match &arguments.command {
+        None => serve_stdio(&runtime, &environments),
+        Some(Command::Call(call)) => {
+            call.run(runtime.handle(), rpc::methods(Arc::clone(&environments)))
+        }
+        Some(Command::Record { file }) => runtime.block_on(record(&environments, file)),
+    };
+    let farewell = environments.close();
+    if runtime.block_on(async { tokio::time::timeout(FAREWELL, farewell).await }).is_err() {
+        tracing::debug!("not every broker could be left in time");
+    }
+    // Not in the background: what a dropped task holds, such as a program that runs for it, must go.
+    runtime.shutdown_timeout(FAREWELL);
+    status
+}
+
+/// One session over stdin and stdout.
+fn serve_stdio(runtime: &Runtime, environments: &Arc<Environments>) -> Result<u8> {
+    let (stdin, stdout) =
+        stdio::take().map_err(|error| Error::Internal(format!("stdin and stdout: {error}")))?;
+    let methods = rpc::methods(Arc::clone(environments));
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = serve(stdin, stdout, methods, Session::new()) => Some(ended),
+            () = stdio::signal() => None,
+        }
+    });
+    tracing::info!(?ended, "the session ended");
+    Ok(match ended {
+        // As in LSP: an `exit` that no `shutdown` announced is a failure.
+        Some(Ended::Exit { shut_down: false }) => 1,
+        _ => 0,
+    })
+}
+
+/// Records the default environment until a signal.
+async fn record(environments: &Environments, file: &Path) -> Result<u8> {
+    environment::record(environments.get(None)?, file, stdio::signal()).await?;
+    Ok(0)
+}

@@ -1,0 +1,86 @@
+//! `*/list`: one answer to one query.
+
+use super::scope::{Failed, Shortfall};
+use super::source::Source;
+use crate::error::{Error, Result};
+use crate::state::Query;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Rows that a list answers where the caller names no limit.
+const LIMIT: usize = 100;
+
+/// Rows that a list answers at most.
+pub(super) const MOST: usize = 5_000;
+
+/// How far an offset may skip; a cursor has no such bound.
+pub(super) const FARTHEST: usize = 10_000;
+
+/// The parameters of every list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct List {
+    pub environment: Option<String>,
+    pub filter: Option<String>,
+    pub sort: Option<String>,
+    pub limit: Option<usize>,
+    pub cursor: Option<String>,
+    pub offset: Option<usize>,
+}
+
+/// The answer of every list.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Rows {
+    pub rows: Vec<Value>,
+    pub total: u64,
+    pub exact: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub undecided: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incomplete: Vec<&'static str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, Failed>,
+}
+
+pub(super) fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A limit within its bounds.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize> {
+    match asked.unwrap_or(LIMIT) {
+        limit if limit <= MOST => Ok(limit),
+        limit => Err(Error::InvalidParams(format!("`limit` is at most {MOST}, not {limit}"))),
+    }
+}
+
+/// Answers a list, once what it shows was looked at.
+pub(super) async fn answer(source: Source, list: List) -> Result<Rows> {
+    let offset = list.offset.unwrap_or(0);
+    if offset > FARTHEST {
+        let sentence = format!("`offset` is at most {FARTHEST}; go on with `cursor`");
+        return Err(Error::InvalidParams(sentence));
+    }
+    let (source, query) = source.narrowed(list.filter.as_deref(), list.sort.as_deref())?;
+    let query = Query { limit: limit(list.limit)?, offset, cursor: list.cursor, ..query };
+    let lease = source.lease();
+    let Shortfall { incomplete, failed } = match &source {
+        Source::Records(_, scope) => scope.fresh(source.looks()).await?,
+        Source::Environments(..) => Shortfall::default(),
+    };
+    let page = source.page(&query)?;
+    let rows = page.keys.iter().filter_map(|(key, _)| source.row(key)).collect();
+    drop(lease);
+    Ok(Rows {
+        rows,
+        total: page.total,
+        exact: page.exact && failed.is_empty(),
+        cursor: page.cursor,
+        undecided: page.undecided,
+        incomplete,
+        failed,
+    })
+}

@@ -1,0 +1,150 @@
+//! The method table: what makes a namespace's file read as its table of contents.
+
+use super::feed::{self, Feed};
+use super::params;
+use crate::environment::Environments;
+use crate::error::{Error, Result};
+use crate::server::{Answered, Session, Written};
+use jsonrpsee::core::RpcResult;
+use jsonrpsee::core::server::{Methods, PendingSubscriptionSink};
+use jsonrpsee::types::ErrorObjectOwned;
+use jsonrpsee::{Extensions, RpcModule};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// A name that is registered and at once removed.
+const NEVER_CALLED: &str = "$/unsubscribe";
+
+/// What a handler is given besides its parameters.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    /// All environments of this process.
+    pub environments: Arc<Environments>,
+    /// The client that calls.
+    pub session: Arc<Session>,
+    /// Whether its answer is on its way.
+    pub answered: Answered,
+}
+
+/// The methods registered so far.
+pub(super) struct Table {
+    module: RpcModule<Arc<Environments>>,
+    names: Vec<&'static str>,
+}
+
+impl Table {
+    pub fn new(environments: Arc<Environments>) -> Self {
+        Table { module: RpcModule::new(environments), names: Vec::new() }
+    }
+
+    /// Registers a method. `leading` are the required parameters, which may come by position.
+    pub fn method<P, R, F>(
+        &mut self,
+        name: &'static str,
+        leading: &'static [&'static str],
+        handler: impl Fn(P, Call) -> F + Clone + Send + Sync + 'static,
+    ) where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + Clone + Send + 'static,
+        F: Future<Output = Result<R>> + Send + 'static,
+    {
+        let registered = self
+            .module
+            .register_async_method(name, move |params, environments, extensions| {
+                let handler = handler.clone();
+                let call = call(&environments, &extensions);
+                let params = params::read::<P>(&params, leading);
+                async move {
+                    let answer: RpcResult<R> = match params {
+                        Ok(params) => handler(params, call).await.map_err(ErrorObjectOwned::from),
+                        Err(error) => Err(error.into()),
+                    };
+                    answer
+                }
+            })
+            .map(drop);
+        self.registered(name, registered);
+    }
+
+    /// Registers a feed: `subscribe` answers the subscription's number, then `changed` flows until
+    /// the noun's `unsubscribe`, which ends any feed by its number and so is registered once.
+    /// `make` turns the parameters into what is shown.
+    pub fn feed<P, F>(
+        &mut self,
+        subscribe: &'static str,
+        changed: &'static str,
+        unsubscribe: Option<&'static str>,
+        leading: &'static [&'static str],
+        make: impl Fn(P, Call) -> F + Clone + Send + Sync + 'static,
+    ) where
+        P: DeserializeOwned + Send + 'static,
+        F: Future<Output = Result<Feed>> + Send + 'static,
+    {
+        let registered = self.module.register_subscription(
+            subscribe,
+            changed,
+            unsubscribe.unwrap_or(NEVER_CALLED),
+            move |params, pending: PendingSubscriptionSink, environments, extensions| {
+                let make = make.clone();
+                let call = call(&environments, &extensions);
+                let written = Written::of(&extensions);
+                let params = params::read::<P>(&params, leading);
+                async move {
+                    let session = Arc::clone(&call.session);
+                    let made = match params {
+                        Ok(params) => make(params, call).await,
+                        Err(error) => Err(error),
+                    };
+                    match made {
+                        Ok(feed) => {
+                            if let Ok(sink) = pending.accept().await {
+                                feed::run(feed, &sink, written, &session).await;
+                            }
+                        }
+                        Err(error) => pending.reject(error).await,
+                    }
+                }
+            },
+        );
+        let registered = registered.map(drop);
+        self.registered(subscribe, registered);
+        match unsubscribe {
+            Some(name) => self.names.push(name),
+            // jsonrpsee wants one for each; this one is nobody's.
+            None => drop(self.module.remove_method(NEVER_CALLED)),
+        }
+    }
+
+    /// The names of all that is registered, in order.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.names.clone()
+    }
+
+    pub fn methods(self) -> Methods {
+        self.module.into()
+    }
+
+    fn registered(&mut self, name: &'static str, outcome: Result<(), impl std::fmt::Display>) {
+        match outcome {
+            Ok(()) => self.names.push(name),
+            // Two methods of one name: the second would silently never be called.
+            Err(error) => tracing::error!(name, %error, "a method could not be registered"),
+        }
+    }
+}
+
+fn call(environments: &Arc<Environments>, extensions: &Extensions) -> Call {
+    Call {
+        environments: Arc::clone(environments),
+        session: Session::of(extensions),
+        answered: Answered::of(extensions),
+    }
+}
+
+impl Call {
+    /// A parameter that cannot be.
+    pub fn invalid<T>(sentence: impl Into<String>) -> Result<T> {
+        Err(Error::InvalidParams(sentence.into()))
+    }
+}

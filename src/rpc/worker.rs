@@ -1,0 +1,189 @@
+//! `worker/*`
+
+use super::feed::{self, Details, Feed};
+use super::lifecycle::Client;
+use super::list::{self, List, Rows};
+use super::source::{Source, Subscribe};
+use super::table::{Call, Table};
+use crate::celery::control::Request;
+use crate::environment::action::{Action, Command};
+use crate::environment::{Answers, Environment, Look, Need};
+use crate::error::{Error, Result};
+use crate::state::Noun;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Inspect methods without side effects (`celery/worker/control.py`); `hello` has one.
+const INSPECT: [&str; 11] = [
+    "active",
+    "active_queues",
+    "clock",
+    "conf",
+    "ping",
+    "query_task",
+    "registered",
+    "report",
+    "reserved",
+    "revoked",
+    "scheduled",
+];
+
+/// Seconds that silent workers are waited for, by default and at most.
+const TIMEOUT: f64 = 1.0;
+const LONGEST: f64 = 30.0;
+
+pub(super) fn register(table: &mut Table) {
+    table.method("worker/list", &[], list);
+    table.method("worker/get", &["hostname"], get);
+    table.method("worker/inspect", &["method"], inspect);
+    table.method("worker/control", &["method"], control);
+    table.feed("worker/subscribe", "worker/changed", Some("worker/unsubscribe"), &[], subscribe);
+    table.feed("worker/watch", "worker/changed", None, &["hostname"], watch);
+}
+
+async fn list(params: List, call: Call) -> Result<Rows> {
+    let source = Source::records(Noun::Worker, &call, params.environment.as_deref())?;
+    list::answer(source, params).await
+}
+
+async fn subscribe(params: Subscribe, call: Call) -> Result<Feed> {
+    params.feed(Noun::Worker, &call)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Get {
+    hostname: String,
+    environment: Option<String>,
+}
+
+async fn get(params: Get, call: Call) -> Result<Value> {
+    let environment = call.environments.get(params.environment.as_deref())?;
+    let _lease = environment.lease(&[Need::WorkerDetails]);
+    environment.fresh(&[Look::Roll, Look::Active, Look::Held]).await?;
+    details(environment, &params.hostname)
+}
+
+fn details(environment: &Environment, hostname: &str) -> Result<Value> {
+    let details = environment.read(|state| state.worker(hostname).map(serde_json::to_value));
+    match details {
+        Some(details) => details.map_err(|error| Error::Internal(error.to_string())),
+        None => Err(Error::UnknownWorker {
+            hostname: hostname.into(),
+            sources: ["events", "inspect"].map(String::from).to_vec(),
+        }),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Watch {
+    hostname: String,
+    environment: Option<String>,
+    interval: Option<f64>,
+}
+
+async fn watch(params: Watch, call: Call) -> Result<Feed> {
+    let environment = call.environments.get(params.environment.as_deref())?.clone();
+    let leases = vec![environment.lease(&[Need::WorkerDetails])];
+    let revisions = vec![environment.revision()];
+    let interval = feed::interval(params.interval)?;
+    let details: Details = Box::new(move || details(&environment, &params.hostname));
+    Ok(Feed::Watch { details, revisions, leases, interval })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inspect {
+    method: String,
+    environment: Option<String>,
+    destination: Option<Vec<String>>,
+    #[serde(default)]
+    arguments: Map<String, Value>,
+    timeout: Option<f64>,
+}
+
+#[derive(Clone, Serialize)]
+struct Replies {
+    replies: BTreeMap<String, Value>,
+    missing: Vec<String>,
+}
+
+async fn inspect(params: Inspect, call: Call) -> Result<Replies> {
+    if params.method != "stats" && !INSPECT.contains(&params.method.as_str()) {
+        let known = INSPECT.join(", ");
+        return Call::invalid(format!(
+            "`{}` is no inspect method without side effects, expected one of: {known}, stats",
+            params.method
+        ));
+    }
+    let timeout = timeout(params.timeout)?;
+    let environment = call.environments.get(params.environment.as_deref())?;
+    let _lease = environment.lease(&[Need::Workers]);
+    let mut request = Request::new(&params.method, some(params.destination)?);
+    request.arguments.extend(params.arguments);
+    if params.method == "active" {
+        // One task with odd arguments makes a worker mute without it (F05).
+        request.arguments.insert("safe".into(), true.into());
+    }
+    environment.fresh(&[Look::Roll]).await?;
+    let destination = request.destination.clone();
+    let Answers { replies, missing, .. } = environment.ask(request, timeout).await?;
+    if replies.is_empty() {
+        let method = params.method;
+        return Err(Error::NoReply { method, destination, timeout: timeout.as_secs_f64() });
+    }
+    Ok(Replies { replies, missing })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Control {
+    method: String,
+    environment: Option<String>,
+    destination: Option<Vec<String>>,
+    #[serde(default)]
+    arguments: Map<String, Value>,
+    timeout: Option<f64>,
+}
+
+async fn control(params: Control, call: Call) -> Result<Replies> {
+    let Some(command) = Command::named(&params.method) else {
+        let sentence = "expected `enable_events` or `disable_events`";
+        return Call::invalid(format!("unknown control method `{}`, {sentence}", params.method));
+    };
+    if let Some(name) = params.arguments.keys().next() {
+        return Call::invalid(format!("`{}` takes no arguments, not `{name}`", params.method));
+    }
+    let timeout = timeout(params.timeout)?;
+    let environment = call.environments.get(params.environment.as_deref())?;
+    let destination = some(params.destination)?;
+    let _lease = environment.lease(&[Need::Workers]);
+    let actor = call.session.slot::<Client>();
+    let asked = destination.clone();
+    let action = Action::Control { command, destination, timeout };
+    let Answers { replies, missing, .. } = environment.act(actor.name(), action).await?;
+    if replies.is_empty() {
+        let (method, destination) = (params.method, asked);
+        return Err(Error::NoReply { method, destination, timeout: timeout.as_secs_f64() });
+    }
+    Ok(Replies { replies, missing })
+}
+
+/// An empty list would reach everybody (reference 4.1).
+fn some(destination: Option<Vec<String>>) -> Result<Option<Vec<String>>> {
+    if destination.as_ref().is_some_and(Vec::is_empty) {
+        return Call::invalid("`destination` is empty: leave it out to reach every worker");
+    }
+    Ok(destination)
+}
+
+fn timeout(seconds: Option<f64>) -> Result<Duration> {
+    let seconds = seconds.unwrap_or(TIMEOUT);
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(timeout) if seconds <= LONGEST => Ok(timeout),
+        _ => Call::invalid(format!("`timeout` is 0 to {LONGEST} seconds, not {seconds}")),
+    }
+}
