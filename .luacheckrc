@@ -1,0 +1,6 @@
+std = "luajit"
+cache = false
+max_line_length = 110
+read_globals = { "vim" }
+globals = { "vim.g", "vim.b", "vim.w", "vim.o", "vim.bo", "vim.wo", "vim.opt_local", "vim.ui.select", "vim.notify" }
+self = false

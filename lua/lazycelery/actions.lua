@@ -1,0 +1,299 @@
+--- Named actions: what each does in words, and the doing. Keys and commands call them by name.
+local client = require("lazycelery.client")
+local environment = require("lazycelery.environment")
+local events = require("lazycelery.events")
+local filter = require("lazycelery.filter")
+local frame = require("lazycelery.frame")
+local detail = require("lazycelery.detail")
+local head = require("lazycelery.head")
+local help = require("lazycelery.help")
+local paint = require("lazycelery.paint")
+local peek = require("lazycelery.peek")
+local views = require("lazycelery.view")
+local window = require("lazycelery.window")
+
+local M = {}
+
+---@class lazycelery.ActionContext
+---@field lhs? string the key pressed
+---@field count integer 0 where none was given
+---@field register string
+
+---@class lazycelery.Action
+---@field description string
+---@field run fun(view: lazycelery.View, context: lazycelery.ActionContext)
+
+---@type table<string, lazycelery.Action>
+M.list = {}
+
+---@param name string
+---@param description string
+---@param run fun(view: lazycelery.View, context: lazycelery.ActionContext)
+local function action(name, description, run)
+  M.list[name] = { description = description, run = run }
+end
+
+---@param message string
+local function say(message)
+  vim.api.nvim_echo({ { message } }, false, {})
+end
+
+--- Opens what stands under the cursor.
+---@param view lazycelery.View
+---@param mods? table
+local function open(view, mods)
+  local row, item = views.row(view)
+  if item and item.frame then
+    return frame.open(item.frame, mods and (mods.tab and "tab" or "split") or "edit")
+  elseif not row or not view.def.open then
+    return
+  end
+  local kind, key = view.def.open(row, item)
+  if kind and key then
+    views.open({ environment = view.id.environment, view = kind, key = key }, { mods = mods })
+  end
+end
+
+action("open", "open what is under the cursor", function(view)
+  open(view)
+end)
+
+action("open_split", "open it in a split", function(view)
+  open(view, { split = "belowright", horizontal = true })
+end)
+
+action("open_tab", "open it in a tab", function(view)
+  open(view, { tab = vim.fn.tabpagenr() })
+end)
+
+action("peek", "peek at the whole row; again: enter it", function(view)
+  peek.open(view)
+end)
+
+action("up", "up: from a detail to its list", function(view)
+  if not view.def.up then
+    return say("At the top; g1 workers, g2 tasks, g3 queues")
+  end
+  local parent = { environment = view.id.environment, view = view.def.up }
+  local previous = window.previous()
+  local before = previous and views.get(previous)
+  -- Its list as it was left, filter and all, is nearer than a fresh one.
+  if before and before.id.view == parent.view and before.id.environment == parent.environment then
+    return window.back()
+  end
+  views.open(parent, { replace = true })
+end)
+
+action("back", "back to what the window showed before", function()
+  if vim.fn.reg_recording() ~= "" then
+    -- `q` ends a recording, and only that.
+    return vim.api.nvim_feedkeys("q", "n", false)
+  end
+  window.back()
+end)
+
+action("refresh", "refresh; let a held list go", function(view)
+  views.refresh(view)
+end)
+
+action("pause", "pause, and go on", function(view)
+  view.paused = not view.paused
+  views.update(view, { paused = view.paused })
+  paint.now(view, true)
+end)
+
+action("cancel", "cancel what is under way", function(view)
+  if peek.close() then
+    return
+  elseif view.cancel then
+    view.cancel()
+    view.cancel = nil
+    return say("Cancelled")
+  end
+  say("Nothing is under way")
+end)
+
+action("yank_id", "yank the id", function(view, context)
+  local row, item = views.row(view)
+  local id = item and item.id or row and view.def.identity(row)
+  if id then
+    vim.fn.setreg(context.register, id)
+    say(id)
+  end
+end)
+
+action("yank_arguments", "yank the arguments", function(view, context)
+  local row = views.row(view)
+  if not row then
+    return
+  end
+  local args, kwargs = row.args_json or row.args, row.kwargs_json or row.kwargs
+  if not args and not kwargs then
+    return say("The arguments are not known")
+  end
+  local text = vim.trim((args or "") .. " " .. (kwargs or ""))
+  vim.fn.setreg(context.register, text)
+  say(text .. (row.args_cut and "   (cut)" or ""))
+end)
+
+for _, kind in ipairs(views.order) do
+  action(kind, "the " .. kind, function(view)
+    views.open({ environment = view.id.environment, view = kind }, { replace = true })
+  end)
+end
+
+---@param view lazycelery.View
+---@param step integer
+local function turn(view, step)
+  local here = 1
+  for i, kind in ipairs(views.order) do
+    if kind == view.def.name or kind == view.def.up then
+      here = i
+    end
+  end
+  local kind = assert(views.order[(here - 1 + step) % #views.order + 1])
+  views.open({ environment = view.id.environment, view = kind }, { replace = true })
+end
+
+action("next_view", "the next view", function(view, context)
+  turn(view, math.max(1, context.count))
+end)
+
+action("previous_view", "the previous view", function(view, context)
+  turn(view, -math.max(1, context.count))
+end)
+
+action("environment", "choose the environment", function(view)
+  local names = environment.names()
+  vim.ui.select(names, { prompt = "Environment:", kind = "lazycelery" }, function(name)
+    if name and name ~= view.id.environment then
+      local kind = view.def.layout == "list" and not view.id.key and view.id.view or view.def.up
+      views.open({ environment = name, view = kind or "workers" }, { replace = true })
+    end
+  end)
+end)
+
+action("events", "task events on or off, for all workers", function(view)
+  events.ask(view)
+end)
+
+action("help", "this help", function(view)
+  help.open(view.def)
+end)
+
+action("sort", "sort by the column under the cursor; again: reverse", function(view)
+  local column =
+    require("lazycelery.table").column_at(view.grid, vim.fn.virtcol(".") --[[@as integer]] - 1)
+  if not column or not column.sort then
+    return say(column and column.title .. " does not sort" or "Nothing to sort")
+  end
+  local current, forward, reverse = view.sort or view.def.sort, column.sort, "-" .. column.sort
+  local first = column.descending and reverse or forward
+  if current == first then
+    first = column.descending and forward or reverse
+  end
+  local before = view.sort
+  view.sort, view.let_go = first, true
+  views.update(view, { sort = first }, function(err)
+    if err then
+      view.sort = before
+      vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+    end
+  end)
+  paint.now(view, true)
+end)
+
+action("load", "load more rows", function(view)
+  if not views.grow(view) then
+    say(("All that can be loaded is: %d rows (option `rows`)"):format(#view.keys))
+  end
+end)
+
+action("filter", "filter", function(view)
+  filter.edit(view)
+end)
+
+action("clear_filter", "clear the filter", function(view)
+  filter.keep(view, "")
+end)
+
+action("open_frame", "open the file of the frame", function(view, context)
+  local _, item = views.row(view)
+  if not item or not item.frame then
+    return say("No frame of a traceback here")
+  end
+  local how = { gf = "edit", gF = "edit", ["<C-w>f"] = "split", ["<C-w>F"] = "split" }
+  frame.open(item.frame, how[context.lhs] or (context.lhs and "tab") or "edit")
+end)
+
+action("quickfix", "fill the quickfix list with the frames", function(view)
+  local row = views.row(view)
+  frame.quickfix(row and row.traceback, head.subject(view))
+end)
+
+action("outline", "outline of the sections", function(view)
+  local items = vim.tbl_map(function(section)
+    return { bufnr = view.buf, lnum = section.lnum, text = section.title }
+  end, detail.sections(view.buf))
+  vim.fn.setloclist(0, {}, " ", { title = head.subject(view), items = items })
+  vim.cmd.lopen()
+end)
+
+---@param view lazycelery.View
+---@param step integer
+---@param count integer
+local function jump(view, step, count)
+  local here, sections = vim.api.nvim_win_get_cursor(0)[1], detail.sections(view.buf)
+  local from, to = 1, #sections
+  if step < 0 then
+    from, to = to, from
+  end
+  for i = from, to, step do
+    if (sections[i].lnum - here) * step > 0 then
+      count = count - 1
+      if count <= 0 then
+        vim.cmd("normal! m'")
+        return vim.api.nvim_win_set_cursor(0, { sections[i].lnum, 0 })
+      end
+    end
+  end
+end
+
+action("next_section", "the next section", function(view, context)
+  jump(view, 1, context.count)
+end)
+
+action("previous_section", "the previous section", function(view, context)
+  jump(view, -1, context.count)
+end)
+
+---@param name string
+---@return string
+function M.describe(name)
+  local found = M.list[name]
+  return found and found.description or ("no action " .. name)
+end
+
+--- Runs an action on the current view (a float of ours stands for its view).
+---@param name string
+---@param context? { lhs?: string, count?: integer }
+function M.run(name, context)
+  local found = M.list[name]
+  if not found then
+    return vim.notify(("lazycelery: no action %q"):format(name), vim.log.levels.ERROR)
+  end
+  local view = views.get() or views.get(vim.b.lazycelery_view)
+  if not view then
+    return vim.notify("lazycelery: not in a view; :LazyCelery opens one", vim.log.levels.WARN)
+  end
+  found.run(view, {
+    lhs = context and context.lhs,
+    count = context and context.count or vim.v.count,
+    register = vim.v.register,
+  })
+end
+
+--- Ends the server; the views say so, and `R` starts it again.
+M.stop_server = client.stop
+
+return M

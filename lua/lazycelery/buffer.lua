@@ -1,0 +1,68 @@
+--- Makes every buffer of ours, in one order: the other way round an `.editorconfig`, a modeline in a
+--- task's arguments or a swap file get in.
+local M = {}
+
+--- Completion plugins and assistants are told to stay out of what comes from a broker.
+local switches = {
+  copilot_enabled = false,
+  codeium_enabled = false,
+  supermaven_enabled = false,
+  completion = false,
+  miniindentscope_disable = true,
+  minitrailspace_disable = true,
+}
+
+---@class lazycelery.BufferSpec
+---@field name? string
+---@field listed boolean
+---@field filetype string
+---@field keys? fun(buf: integer) sets the buffer-local keys, before FileType fires
+---@field lines? string[]
+---@field modifiable? boolean
+---@field bufhidden? "hide"|"wipe"
+
+---@param buf integer a new buffer, or one that a command made under our name
+---@param spec lazycelery.BufferSpec
+function M.prepare(buf, spec)
+  local options = vim.bo[buf]
+  options.buftype = "nofile"
+  options.swapfile = false
+  options.modeline = false
+  options.undolevels = spec.modifiable and vim.o.undolevels or -1
+  options.bufhidden = spec.bufhidden or "hide"
+  if spec.name and vim.api.nvim_buf_get_name(buf) ~= spec.name then
+    pcall(vim.api.nvim_buf_set_name, buf, spec.name)
+  end
+  options.modifiable = true
+  if spec.lines then
+    vim.api.nvim_buf_set_lines(buf, 0, -1, false, spec.lines)
+  end
+  options.modifiable = spec.modifiable or false
+  options.modified = false
+  options.buflisted = spec.listed
+  options.textwidth = 0
+  for name, value in pairs(switches) do
+    vim.b[buf][name] = value
+  end
+  if spec.keys then
+    spec.keys(buf)
+  end
+  -- A user's FileType autocommand that throws must not leave us half made.
+  local ok, err = pcall(function()
+    options.filetype = spec.filetype
+  end)
+  if not ok then
+    vim.notify("lazycelery: FileType autocommand: " .. tostring(err), vim.log.levels.WARN)
+  end
+end
+
+--- A nameless buffer for a float or a split.
+---@param spec lazycelery.BufferSpec
+---@return integer buf
+function M.scratch(spec)
+  local buf = vim.api.nvim_create_buf(false, true)
+  M.prepare(buf, spec)
+  return buf
+end
+
+return M

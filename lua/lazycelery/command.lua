@@ -1,0 +1,189 @@
+--- `:LazyCelery`: what its words mean, and what they complete to.
+local M = {}
+
+---@class lazycelery.Subcommand
+---@field description string
+---@field arguments? string
+---@field run fun(rest: string, mods: table)
+---@field complete? fun(rest: string): string[]
+
+---@param view string
+---@param rest string
+---@param mods table
+local function list(view, rest, mods)
+  require("lazycelery").open(view, { filter = rest ~= "" and rest or nil, mods = mods })
+end
+
+---@param view string
+---@param what string
+---@param key string
+---@param mods table
+local function detail(view, what, key, mods)
+  if key == "" then
+    return vim.notify(
+      ("lazycelery: :LazyCelery %s takes %s"):format(view, what),
+      vim.log.levels.ERROR
+    )
+  end
+  require("lazycelery").open(view, { key = key, mods = mods })
+end
+
+--- Values that open views hold, for completion: nothing is asked for.
+---@param noun string
+---@param field string
+---@return string[]
+local function seen(noun, field)
+  local found = {}
+  for _, view in ipairs(require("lazycelery.view").all()) do
+    if view.def.noun == noun then
+      for _, row in pairs(view.rows) do
+        if type(row[field]) == "string" then
+          found[row[field]] = true
+        end
+      end
+    end
+  end
+  local names = vim.tbl_keys(found)
+  table.sort(names)
+  return names
+end
+
+---@type table<string, lazycelery.Subcommand>
+M.subcommands = {
+  workers = {
+    description = "the workers",
+    arguments = "[filter]",
+    run = function(rest, mods)
+      list("workers", rest, mods)
+    end,
+  },
+  tasks = {
+    description = "the tasks",
+    arguments = "[filter]",
+    run = function(rest, mods)
+      list("tasks", rest, mods)
+    end,
+    complete = function(rest)
+      return require("lazycelery.filter").complete("task", rest)
+    end,
+  },
+  queues = {
+    description = "the queues",
+    arguments = "[filter]",
+    run = function(rest, mods)
+      list("queues", rest, mods)
+    end,
+  },
+  task = {
+    description = "one task",
+    arguments = "<uuid>",
+    run = function(rest, mods)
+      detail("task", "a uuid", rest, mods)
+    end,
+    complete = function()
+      return seen("task", "uuid")
+    end,
+  },
+  worker = {
+    description = "one worker",
+    arguments = "<hostname>",
+    run = function(rest, mods)
+      detail("worker", "a hostname", rest, mods)
+    end,
+    complete = function()
+      return seen("worker", "hostname")
+    end,
+  },
+  messages = {
+    description = "the messages of a queue, the next to run first",
+    arguments = "<queue>",
+    run = function(rest, mods)
+      detail("messages", "a queue", rest, mods)
+    end,
+    complete = function()
+      return seen("queue", "name")
+    end,
+  },
+  env = {
+    description = "the workers of another environment",
+    arguments = "<name>",
+    run = function(rest, mods)
+      require("lazycelery").open(
+        "workers",
+        { environment = rest ~= "" and rest or nil, mods = mods }
+      )
+    end,
+    complete = function()
+      return require("lazycelery.environment").names()
+    end,
+  },
+  events = {
+    description = "task events on or off, after asking",
+    arguments = "on|off",
+    run = function(rest)
+      local view = require("lazycelery.view").get()
+      if not view then
+        return vim.notify("lazycelery: not in a view; :LazyCelery opens one", vim.log.levels.WARN)
+      end
+      require("lazycelery.events").ask(view, rest ~= "" and rest == "on" or nil)
+    end,
+    complete = function()
+      return { "on", "off" }
+    end,
+  },
+}
+
+--- Runs `:LazyCelery …`. What is no subcommand is an action, else a filter on the tasks.
+---@param line string
+---@param mods table
+function M.run(line, mods)
+  local word, rest = line:match("^%s*(%S+)%s*(.-)%s*$")
+  word = word or "workers"
+  local subcommand = M.subcommands[word]
+  if subcommand then
+    return subcommand.run(rest or "", mods)
+  end
+  local actions = require("lazycelery.actions")
+  if actions.list[word] then
+    return actions.run(word)
+  elseif word:find(":") then
+    return list("tasks", vim.trim(line), mods)
+  end
+  vim.notify(
+    ("lazycelery: no view or command %q; <Tab> completes them"):format(word),
+    vim.log.levels.ERROR
+  )
+end
+
+---@param names string[]
+---@param lead string
+---@return string[]
+local function beginning(names, lead)
+  return vim.tbl_filter(function(name)
+    return vim.startswith(name, lead)
+  end, names)
+end
+
+---@param lead string
+---@param line string
+---@param position integer
+---@return string[]
+function M.complete(lead, line, position)
+  local typed = line:sub(1, position):gsub("^.-LazyCelery!?%s+", "")
+  local word, rest = typed:match("^(%S+)%s+(.*)$")
+  if not word or not rest then
+    local names = vim.tbl_keys(M.subcommands)
+    if require("lazycelery.view").get() then
+      vim.list_extend(names, vim.tbl_keys(require("lazycelery.actions").list))
+    end
+    table.sort(names)
+    return beginning(vim.fn.uniq(names) --[[@as string[] ]], lead)
+  end
+  local subcommand = M.subcommands[word]
+  if subcommand and subcommand.complete then
+    return beginning(subcommand.complete(rest), lead)
+  end
+  return {}
+end
+
+return M

@@ -1,0 +1,56 @@
+--- What a row is shown with: the time, the glyphs, the environment. Notes which cells tick.
+local config = require("lazycelery.config")
+local environment = require("lazycelery.environment")
+local format = require("lazycelery.format")
+
+---@class lazycelery.Context
+---@field environment string
+---@field ascii boolean
+---@field calm boolean
+---@field ticking boolean a cell made since this was cleared depends on the time
+---@field time number
+local Context = {}
+Context.__index = Context
+
+---@param name string of the environment
+---@return lazycelery.Context
+function Context.new(name)
+  return setmetatable({
+    environment = name,
+    ascii = config.options.ascii,
+    calm = config.options.calm,
+    ticking = false,
+    time = environment.now(name),
+  }, Context)
+end
+
+--- A glyph, or its letter where the user wants none.
+---@param glyph string
+---@param letter string
+---@return string
+function Context:glyph(glyph, letter)
+  return self.ascii and letter or glyph
+end
+
+--- Now, by the environment's clock: what uses it is drawn again every second.
+---@return number
+function Context:now()
+  self.ticking = true
+  return self.time
+end
+
+--- A moment in local time, with the date where it is not today.
+---@param at number?
+---@return string
+function Context:clock(at)
+  return at and format.clock(at, self.time) or ""
+end
+
+--- How long ago something was; ticks.
+---@param at number
+---@return string
+function Context:age(at)
+  return format.age(self:now() - at)
+end
+
+return Context

@@ -1,0 +1,188 @@
+--- Pages of one thing: a head, then sections that are folds. Pure but for the fold functions.
+local text = require("lazycelery.text")
+
+local M = {}
+
+local OPEN, CLOSED = "▾", "▸"
+local NOTE_COLUMN = 100
+
+---@class lazycelery.Page
+---@field width integer
+---@field items table<string, any>
+---@field private ids string[]
+---@field private lines string[]
+---@field private spans lazycelery.Span[][]
+---@field private name string
+---@field private counts table<string, integer>
+local Page = {}
+Page.__index = Page
+
+---@param width integer display cells
+---@return lazycelery.Page
+function M.page(width)
+  return setmetatable({
+    width = width,
+    items = {},
+    ids = {},
+    lines = {},
+    spans = {},
+    name = "head",
+    counts = {},
+  }, Page)
+end
+
+---@param line string
+---@param spans lazycelery.Span[]
+---@param item? any
+function Page:push(line, spans, item)
+  local count = (self.counts[self.name] or 0) + 1
+  self.counts[self.name] = count
+  local id = self.name .. ":" .. count
+  table.insert(self.ids, id)
+  table.insert(self.lines, (line:gsub(" +$", "")))
+  table.insert(self.spans, spans)
+  self.items[id] = item
+end
+
+--- One line of chunks; `item` is what `<CR>` finds there: `{ frame }`, `{ task }`, `{ worker }` …
+---@param chunks lazycelery.Chunk[]
+---@param item? any
+---@param indent? integer default 3, inside a section
+function Page:line(chunks, item, indent)
+  local parts, spans = { (" "):rep(indent or 3) }, {}
+  local bytes = #parts[1]
+  for _, chunk in ipairs(chunks) do
+    local piece = text.clean(chunk[1])
+    parts[#parts + 1] = piece
+    if chunk[2] and piece ~= "" then
+      spans[#spans + 1] = { bytes, bytes + #piece, chunk[2] }
+    end
+    bytes = bytes + #piece
+  end
+  self:push(table.concat(parts), spans, item)
+end
+
+--- A line of the head, above the sections.
+---@param chunks lazycelery.Chunk[]
+---@param item? any
+function Page:head(chunks, item)
+  self:line(chunks, item, 1)
+end
+
+--- Begins a section. `note` says where its values are from and whether they are exact.
+---@param title string
+---@param note? string
+---@param name? string steady name of the section, where the title changes
+function Page:section(title, note, name)
+  self.name = "blank"
+  self:push("", {})
+  self.name = name or title
+  local line = OPEN .. " " .. title
+  local spans = { { 0, #line, "LazyCeleryTitle" } } ---@type lazycelery.Span[]
+  if note and note ~= "" then
+    local room = math.min(self.width, NOTE_COLUMN) - text.width(line) - 2
+    note = text.cut(text.clean(note), room)
+    local from = #line + 2 + math.max(0, room - text.width(note))
+    line = line .. (" "):rep(from - #line) .. note
+    spans[2] = { from, #line, "LazyCeleryDim" }
+  end
+  self:push(line, spans)
+end
+
+--- `name   value`, the value over as many lines as it needs.
+---@param name string
+---@param value string|number|boolean
+---@param group? string
+---@param item? any
+function Page:field(name, value, group, item)
+  local label = text.pad(name, 14)
+  for i, line in ipairs(vim.split(tostring(value), "\n")) do
+    self:line({ { i == 1 and label or (" "):rep(14), "LazyCeleryDim" }, { line, group } }, item)
+  end
+end
+
+---@return lazycelery.Picture
+function Page:picture()
+  return { ids = self.ids, lines = self.lines, spans = self.spans, dim = {}, is_list = true }
+end
+
+--- Facts of the head, `queue high · worker celery@web-1`, over as many lines as they need; an
+--- absent one leaves no gap.
+---@param facts { [1]: string, [2]: any, [3]: string? }[] label, value, group
+function Page:facts(facts)
+  local chunks, cells = {}, 1
+  for _, fact in ipairs(facts) do
+    if fact[2] ~= nil and fact[2] ~= "" then
+      local label, value = fact[1] ~= "" and fact[1] .. " " or "", tostring(fact[2])
+      local need = text.width(label .. value) + 3
+      if #chunks > 0 and cells + need > self.width then
+        self:head(chunks)
+        chunks, cells = {}, 1
+      elseif #chunks > 0 then
+        chunks[#chunks + 1] = { " · ", "LazyCeleryDim" }
+      end
+      vim.list_extend(chunks, { { label, "LazyCeleryDim" }, { value, fact[3] } })
+      cells = cells + need
+    end
+  end
+  if #chunks > 0 then
+    self:head(chunks)
+  end
+end
+
+--- Sections that a page shows closed at first: raw text that few people ask for.
+local closed = { "Message", "Configuration", "Statistics", "Registered" }
+
+---@param line string
+---@return string? title
+local function title_of(line)
+  return line:match("^" .. OPEN .. " (.*)$")
+end
+
+---@param view lazycelery.View
+function M.close_folds(view)
+  for _, win in ipairs(vim.fn.win_findbuf(view.buf)) do
+    vim.api.nvim_win_call(win, function()
+      for lnum, line in ipairs(view.lines) do
+        local title = title_of(line)
+        for _, name in ipairs(closed) do
+          if title and vim.startswith(title, name) then
+            vim.cmd(("silent! %dfoldclose"):format(lnum))
+          end
+        end
+      end
+    end)
+  end
+end
+
+--- A section reaches from its heading to the blank line before the next.
+---@return string
+function M.foldexpr()
+  local line = vim.fn.getline(vim.v.lnum) --[[@as string]]
+  if title_of(line) then
+    return ">1"
+  end
+  return line:find("^   ") and "1" or "0"
+end
+
+---@return string
+function M.foldtext()
+  local line = vim.fn.getline(vim.v.foldstart) --[[@as string]]
+  return (line:gsub("^" .. OPEN, CLOSED))
+end
+
+--- Lines of the headings, and their titles.
+---@param buf integer
+---@return { lnum: integer, title: string }[]
+function M.sections(buf)
+  local found = {}
+  for lnum, line in ipairs(vim.api.nvim_buf_get_lines(buf, 0, -1, false)) do
+    local title = title_of(line)
+    if title then
+      found[#found + 1] = { lnum = lnum, title = title }
+    end
+  end
+  return found
+end
+
+return M

@@ -1,0 +1,148 @@
+--- What is known of every environment: its connection, events, counts, rates. One feed for all.
+local client = require("lazycelery.client")
+local config = require("lazycelery.config")
+
+local M = {}
+
+local known = {
+  rows = {}, ---@type table<string, lazycelery.EnvironmentRow>
+  order = {}, ---@type string[]
+  heard = {}, ---@type table<string, number> our clock when the row came, for countdowns
+  lost = {}, ---@type table<string, number> our clock when the connection went
+  feed = nil, ---@type lazycelery.Feed?
+  listeners = {}, ---@type fun(name: string, before: lazycelery.EnvironmentRow?)[]
+}
+
+--- Our clock, Unix seconds.
+---@return number
+local function wall()
+  local seconds, micros = vim.uv.gettimeofday()
+  return seconds + micros / 1e6
+end
+
+--- The clock of an environment: ours, but for a replay, which brings its own.
+---@param row lazycelery.EnvironmentRow?
+---@return number
+local function clock(row)
+  return row and row.now and row.now > 0 and row.now or wall()
+end
+
+---@param name string
+---@param before lazycelery.EnvironmentRow?
+---@param row lazycelery.EnvironmentRow
+local function announce(name, before, row)
+  local was, is = before and before.status == "connected", row.status == "connected"
+  if was ~= is and (is or before) then
+    vim.api.nvim_exec_autocmds("User", {
+      pattern = is and "LazyCeleryConnected" or "LazyCeleryDisconnected",
+      modeline = false,
+      data = { environment = name },
+    })
+  end
+end
+
+---@param row lazycelery.EnvironmentRow
+---@param before lazycelery.EnvironmentRow?
+local function note_loss(row, before)
+  if row.status == "connected" then
+    known.lost[row.name] = nil
+  elseif before and before.status == "connected" then
+    known.lost[row.name] = clock(row)
+  end
+end
+
+---@param event lazycelery.FeedEvent
+local function heard(event)
+  if not event.result then
+    return
+  end
+  for _, row in ipairs(event.result.rows or {}) do
+    local before = known.rows[row.name]
+    known.rows[row.name] = row
+    known.heard[row.name] = clock(row)
+    note_loss(row, before)
+    announce(row.name, before, row)
+    for _, listener in ipairs(known.listeners) do
+      listener(row.name, before)
+    end
+  end
+  if event.result.keys then
+    known.order = event.result.keys
+  end
+end
+
+--- Follows all environments, from the first view on.
+function M.watch()
+  if not known.feed then
+    known.feed = client.subscribe("environment/subscribe", {}, heard)
+  end
+end
+
+--- Calls `listener(name, before)` on every change.
+---@param listener fun(name: string, before: lazycelery.EnvironmentRow?)
+function M.on_change(listener)
+  table.insert(known.listeners, listener)
+end
+
+---@param name string
+---@return lazycelery.EnvironmentRow?
+function M.get(name)
+  return known.rows[name]
+end
+
+---@return string[] names in the server's order
+function M.names()
+  local names = {}
+  for _, key in ipairs(known.order) do
+    if known.rows[key] then
+      names[#names + 1] = key
+    end
+  end
+  return names
+end
+
+--- The environment's own time; where the connection is lost, the moment of that, so that what is of
+--- the past does not seem to go on.
+---@param name string
+---@return number
+function M.now(name)
+  return known.lost[name] or clock(known.rows[name])
+end
+
+--- Seconds until the next attempt to connect, counted down from what the server said.
+---@param name string
+---@return number?
+function M.retry_in(name)
+  local row = known.rows[name]
+  if not row or not row.retry_in then
+    return nil
+  end
+  return math.max(0, row.retry_in - (clock(row) - known.heard[name]))
+end
+
+--- Seconds since the connection was lost: how old what is shown is.
+---@param name string
+---@return number?
+function M.lost_for(name)
+  return known.lost[name] and clock(known.rows[name]) - known.lost[name]
+end
+
+--- The environment to open where none is named.
+---@param info table what initialize answered
+---@return string?
+function M.default(info)
+  if config.options.environment then
+    return config.options.environment
+  end
+  local first
+  for _, environment in ipairs(info.environments or {}) do
+    local name = type(environment) == "table" and environment.name or environment
+    if type(environment) == "table" and environment.default then
+      return name
+    end
+    first = first or name
+  end
+  return info.default or first
+end
+
+return M

@@ -1,0 +1,83 @@
+--- Small windows above a view: nameless scratch buffers that hold text and nothing else.
+local buffer = require("lazycelery.buffer")
+local keys = require("lazycelery.keys")
+local text = require("lazycelery.text")
+
+local M = {}
+
+---@class lazycelery.Float
+---@field lines string[]
+---@field spans lazycelery.Span[][]
+---@field filetype string
+---@field enter boolean
+---@field title? string
+---@field cursor? boolean at the cursor, else in the middle
+---@field close string[] keys that close it
+---@field wrap? boolean
+
+local namespace = vim.api.nvim_create_namespace("lazycelery.float")
+
+---@param float lazycelery.Float
+---@param cells integer width of the text
+---@return table config
+local function place(float, cells)
+  local width = math.max(1, math.min(cells, vim.o.columns - 4))
+  local tall = 0
+  for _, line in ipairs(float.lines) do
+    tall = tall + (float.wrap and math.max(1, math.ceil(text.width(line) / width)) or 1)
+  end
+  local height = math.max(1, math.min(tall, vim.o.lines - 4))
+  local options = { width = width, height = height, style = "minimal", focusable = true }
+  if float.cursor then
+    options.relative, options.row, options.col = "cursor", 1, 0
+  else
+    options.relative = "editor"
+    options.row = math.floor((vim.o.lines - height) / 2) - 1
+    options.col = math.floor((vim.o.columns - width) / 2)
+  end
+  return options
+end
+
+---@param float lazycelery.Float
+---@return integer win
+function M.open(float)
+  local view = vim.api.nvim_get_current_buf()
+  local cells = 20
+  for _, line in ipairs(float.lines) do
+    cells = math.max(cells, text.width(line) + 1)
+  end
+  local buf = buffer.scratch({
+    listed = false,
+    filetype = float.filetype,
+    lines = float.lines,
+    bufhidden = "wipe",
+    keys = function(made)
+      keys.close_doors(made)
+      vim.b[made].lazycelery_view = view
+      for _, lhs in ipairs(float.close) do
+        vim.keymap.set("n", lhs, function()
+          pcall(vim.api.nvim_win_close, 0, true)
+        end, { buffer = made, nowait = true, silent = true, desc = "LazyCelery: close" })
+      end
+    end,
+  })
+  for line, found in ipairs(float.spans) do
+    for _, span in ipairs(found) do
+      vim.api.nvim_buf_set_extmark(buf, namespace, line - 1, span[1], {
+        end_col = span[2],
+        hl_group = span[3],
+        strict = false,
+      })
+    end
+  end
+  local win = vim.api.nvim_open_win(buf, float.enter, place(float, cells))
+  local options = vim.wo[win][0]
+  options.wrap = float.wrap or false
+  options.linebreak = false
+  options.list = false
+  options.spell = false
+  options.winbar = ""
+  return win
+end
+
+return M

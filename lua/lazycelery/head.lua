@@ -1,0 +1,163 @@
+--- The column header in the winbar, and our statusline: ready strings, set when they differ. (An
+--- expression that fails once is erased by Neovim for good.)
+local badge = require("lazycelery.badge")
+local config = require("lazycelery.config")
+local grid = require("lazycelery.table")
+local statusline = require("lazycelery.statusline")
+local text = require("lazycelery.text")
+local window = require("lazycelery.window")
+
+local M = {}
+
+local FIGHT_MS = 1000
+
+--- Windows in which something else sets the winbar as often as we do: theirs it is.
+---@type table<integer, { text: string, lost?: integer, given_up?: boolean }>
+local state = {}
+
+---@param piece string
+---@return string
+local function escape(piece)
+  return (text.clean(piece):gsub("%%", "%%%%"))
+end
+
+--- What a view is of: the task, the worker; of a list its name.
+---@param view lazycelery.View
+---@return string
+function M.subject(view)
+  local head = view.def.head
+  return head and head(view.rows.row, view.id) or view.def.title
+end
+
+---@param view lazycelery.View
+---@return string
+local function title(view)
+  if view.def.layout == "detail" then
+    return " " .. M.subject(view)
+  elseif not view.is_list then
+    return " " .. view.def.title
+  end
+  return grid.header(view.grid, view.sort, config.options.ascii)
+end
+
+--- As much of the header as fits, in whole titles.
+---@param header string
+---@param cells integer
+---@return string
+local function fit(header, cells)
+  if text.width(header) <= cells then
+    return header
+  end
+  local kept = text.head(header, cells)
+  local follows = header:sub(#kept + 1, #kept + 1)
+  if follows ~= " " then
+    kept = kept:gsub("%S+$", "")
+  end
+  return (kept:gsub("%s+$", ""))
+end
+
+--- The header of one window: moved by what is left of it, cut where the badge begins.
+---@param view lazycelery.View
+---@param win integer
+---@return string
+local function winbar(view, win)
+  local room, textoff = window.room(win)
+  local left = vim.api.nvim_win_call(win, vim.fn.winsaveview).leftcol --[[@as integer]]
+  local chunks, cells, right = badge.chunks(view), 1, {}
+  for _, chunk in ipairs(chunks) do
+    cells = cells + text.width(chunk[1])
+    right[#right + 1] = ("%%#%s#%s"):format(chunk[2] or "LazyCeleryHeader", escape(chunk[1]))
+  end
+  local header = text.clean(title(view))
+  if left > 0 then
+    header = text.tail(header, math.max(0, text.width(header) - left))
+  end
+  header = fit(header, math.max(0, room - cells - 1))
+  return ("%%#LazyCeleryHeader#%s%s%%=%s%%#LazyCeleryHeader# "):format(
+    (" "):rep(textoff),
+    escape(header),
+    table.concat(right)
+  )
+end
+
+--- Whether the winbar of a window is still ours to set.
+---@param win integer
+---@param wanted string
+---@return boolean
+local function ours(win, wanted)
+  local last, now = state[win], vim.uv.now()
+  if not last then
+    state[win] = { text = wanted }
+    return true
+  elseif last.given_up then
+    return false
+  end
+  local found = vim.wo[win].winbar
+  if found ~= last.text and found ~= "" then
+    if last.lost and now - last.lost < FIGHT_MS then
+      last.given_up = true
+      return false
+    end
+    last.lost = now
+  end
+  last.text = wanted
+  return true
+end
+
+--- Filetypes of windows where another plugin's winbar won, for :checkhealth.
+---@return string[]
+function M.lost()
+  local found = {}
+  for win, last in pairs(state) do
+    if last.given_up and vim.api.nvim_win_is_valid(win) then
+      found[vim.bo[vim.api.nvim_win_get_buf(win)].filetype] = true
+    end
+  end
+  return vim.tbl_keys(found)
+end
+
+--- The header as a line of text, for windows whose winbar is another plugin's.
+---@param view lazycelery.View
+---@return string?
+function M.as_line(view)
+  for _, win in ipairs(window.showing(view.buf)) do
+    if state[win] and state[win].given_up then
+      return title(view)
+    end
+  end
+end
+
+---@param win integer
+---@param option "winbar"|"statusline"
+---@param wanted string
+local function set(win, option, wanted)
+  if vim.wo[win][option] ~= wanted then
+    vim.wo[win][0][option] = wanted
+  end
+end
+
+---@param view lazycelery.View
+function M.update(view)
+  if not vim.api.nvim_buf_is_loaded(view.buf) then
+    return
+  end
+  for _, win in ipairs(window.showing(view.buf)) do
+    if vim.api.nvim_win_get_config(win).relative == "" then
+      if config.options.winbar then
+        local wanted = winbar(view, win)
+        if ours(win, wanted) then
+          set(win, "winbar", wanted)
+        end
+      end
+      if config.options.statusline then
+        set(
+          win,
+          "statusline",
+          statusline.text(view.id, view.def.noun, window.room(win) + select(2, window.room(win)))
+        )
+      end
+    end
+  end
+end
+
+return M

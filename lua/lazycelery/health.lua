@@ -1,0 +1,117 @@
+--- `:checkhealth lazycelery`: what is installed, connected and enabled, and what to do about the rest.
+local client = require("lazycelery.client")
+local environment = require("lazycelery.environment")
+
+local M = {}
+
+local health = vim.health
+
+local function neovim()
+  health.start("Neovim")
+  local about = vim.fn.api_info().version --[[@as table]]
+  local version = ("%d.%d.%d"):format(about.major, about.minor, about.patch)
+  if vim.fn.has("nvim-0.10") == 1 then
+    health.ok("Neovim " .. version)
+  else
+    health.error("Neovim " .. version .. " is too old", { "Install 0.10 or newer" })
+  end
+  local copies = vim.api.nvim_get_runtime_file("lua/lazycelery/init.lua", true)
+  if #copies > 1 then
+    health.warn(
+      "Installed more than once: " .. table.concat(copies, ", "),
+      { "Remove all but one" }
+    )
+  end
+  if vim.fn.exists(":LazyCelery") == 0 then
+    health.error(":LazyCelery is not defined", { "The plugin must load at start: lazy = false" })
+  end
+end
+
+---@param path string
+---@return string
+local function size(path)
+  local stat = vim.uv.fs_stat(path)
+  return stat and require("lazycelery.format").bytes(stat.size) or "absent"
+end
+
+local function logging()
+  local log = require("vim.lsp.log")
+  local file = log.get_filename and log.get_filename()
+  if file then
+    health.info(("Neovim's LSP log: %s (%s)"):format(file, size(file)))
+  end
+  local ok, level = pcall(function()
+    return log.get_level and log.get_level()
+  end)
+  if ok and type(level) == "number" and level <= vim.log.levels.DEBUG then
+    health.warn("LSP logging is at debug: it writes arguments of tasks to the log", {
+      'vim.lsp.set_log_level("warn")',
+    })
+  end
+end
+
+local function server()
+  health.start("Server")
+  local cmd = client.command()
+  local path = vim.fn.exepath(cmd[1] or "")
+  if path == "" then
+    health.error(("%s is not found"):format(cmd[1] or "cmd"), {
+      "Install it, or set the option cmd (:help lazycelery-install)",
+    })
+  else
+    health.ok(path)
+  end
+  local phase, reason = client.phase()
+  local info = client.info()
+  if phase == "ready" and info then
+    local about = info.serverInfo or {}
+    health.ok(
+      ("Running: %s %s, protocol %d"):format(about.name or "?", about.version or "?", info.protocol)
+    )
+  elseif phase == "refused" or phase == "lost" then
+    health.error(tostring(reason or phase), { "R in a view starts it again" })
+  else
+    health.info("Not running: :LazyCelery starts it")
+  end
+  logging()
+end
+
+local function environments()
+  health.start("Environments")
+  local names = environment.names()
+  if #names == 0 then
+    health.info("None is known before :LazyCelery was used")
+  end
+  for _, name in ipairs(names) do
+    local row = assert(environment.get(name))
+    local from = row.url_from and (", from " .. row.url_from) or ""
+    local line = ("%s: %s, %s%s"):format(name, row.status, row.url or row.transport or "?", from)
+    if row.status == "disconnected" then
+      health.error(line .. ": " .. (row.error or "no reason known"))
+    elseif row.status == "connected" and row.events == "off" then
+      health.warn(line .. ": no worker sends task events", { "ce in a view turns them on" })
+    else
+      health.ok(line)
+    end
+  end
+end
+
+local function views()
+  local loaded = package.loaded["lazycelery.view"]
+  local lost = loaded and require("lazycelery.head").lost() or {}
+  if #lost > 0 then
+    health.start("Views")
+    health.warn("Another plugin sets the winbar of our windows", {
+      "Exclude these filetypes there: " .. table.concat(lost, ", "),
+    })
+  end
+end
+
+function M.check()
+  neovim()
+  server()
+  environments()
+  views()
+end
+
+return M

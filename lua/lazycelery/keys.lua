@@ -1,0 +1,145 @@
+--- The one table of keys: buffers are mapped from it, the help and the documentation are made of it.
+local config = require("lazycelery.config")
+
+local M = {}
+
+--- Doors through which Neovim itself would open, and so run, what a traceback names.
+local frames = { "gf", "gF", "<C-w>f", "<C-w>F", "<C-w>gf", "<C-w>gF" }
+
+---@type lazycelery.Key[]
+M.everywhere = {
+  { "<CR>", "open" },
+  { "<2-LeftMouse>", "open" },
+  { "o", "open_split" },
+  { "O", "open_tab" },
+  { "K", "peek" },
+  { "-", "up" },
+  { "q", "back" },
+  { "R", "refresh" },
+  { "p", "pause" },
+  { "<C-c>", "cancel" },
+  { "gy", "yank_id" },
+  { "g1", "workers" },
+  { "g2", "tasks" },
+  { "g3", "queues" },
+  { "]v", "next_view" },
+  { "[v", "previous_view" },
+  { "gb", "environment" },
+  { "ce", "events" },
+  { "g?", "help" },
+  { "<F1>", "help" },
+}
+
+---@type lazycelery.Key[]
+M.lists = {
+  { "gs", "sort" },
+  { "g<CR>", "load" },
+}
+
+---@type lazycelery.Key[]
+M.filtered = {
+  { "i", "filter" },
+  { "I", "clear_filter" },
+}
+
+---@type lazycelery.Key[]
+M.details = {
+  { "gO", "outline" },
+  { "]]", "next_section" },
+  { "[[", "previous_section" },
+}
+
+--- Keys of a view in the order of the help, the user's own applied.
+---@param def lazycelery.ViewDef
+---@return lazycelery.Key[]
+function M.of(def)
+  local all = vim.list_extend({}, M.everywhere)
+  vim.list_extend(all, def.layout == "list" and M.lists or M.details)
+  vim.list_extend(all, def.filtered and M.filtered or {})
+  vim.list_extend(all, def.keys)
+  local given =
+    vim.tbl_extend("force", config.options.keys.all or {}, config.options.keys[def.name] or {})
+  local kept = vim.tbl_filter(function(key)
+    return given[key[1]] == nil
+  end, all)
+  for lhs, action in vim.spairs(given) do
+    if action then
+      kept[#kept + 1] = { lhs, action }
+    end
+  end
+  return kept
+end
+
+--- Columns of a view, the user's choice applied.
+---@param def lazycelery.ViewDef
+---@return lazycelery.Column[]
+function M.columns(def)
+  local all, wanted = def.columns or {}, config.options.columns[def.name]
+  if not wanted then
+    return all
+  end
+  local chosen = {}
+  for rank, field in ipairs(wanted) do
+    for _, column in ipairs(all) do
+      if column.field == field then
+        chosen[#chosen + 1] = vim.tbl_extend("force", column, { rank = rank })
+      end
+    end
+  end
+  return #chosen > 0 and chosen or all
+end
+
+--- Closes every door but the safe opener's, in a buffer that holds text from a broker.
+---@param buf integer
+function M.close_doors(buf)
+  for _, lhs in ipairs(frames) do
+    vim.keymap.set({ "n", "x" }, lhs, function()
+      require("lazycelery.actions").run("open_frame", { lhs = lhs })
+    end, {
+      buffer = buf,
+      nowait = true,
+      silent = true,
+      desc = "LazyCelery: open the frame's file",
+    })
+  end
+end
+
+---@param buf integer
+---@param def lazycelery.ViewDef
+function M.set(buf, def)
+  local actions = require("lazycelery.actions")
+  M.close_doors(buf)
+  for _, key in ipairs(M.of(def)) do
+    local lhs, action = key[1], key[2]
+    vim.keymap.set(key.modes or "n", lhs, function()
+      actions.run(action, { lhs = lhs })
+    end, {
+      buffer = buf,
+      nowait = true,
+      silent = true,
+      desc = "LazyCelery: " .. actions.describe(action),
+    })
+  end
+end
+
+--- `{ lhs…, description }` for each action of a view, in order.
+---@param def lazycelery.ViewDef
+---@return { keys: string[], action: string }[]
+function M.help(def)
+  local rows, by_action = {}, {}
+  for _, key in ipairs(M.of(def)) do
+    local row = by_action[key[2]]
+    if not row then
+      row = { keys = {}, action = key[2] }
+      by_action[key[2]] = row
+      rows[#rows + 1] = row
+    end
+    table.insert(row.keys, key[1])
+  end
+  if def.name == "task" then
+    table.insert(rows, { keys = vim.deepcopy(frames), action = "open_frame" })
+  end
+  return rows
+end
+
+return M

@@ -1,0 +1,113 @@
+--- What stands in a view that has no rows: why, since when, and the next key to press.
+local client = require("lazycelery.client")
+local environment = require("lazycelery.environment")
+local format = require("lazycelery.format")
+local text = require("lazycelery.text")
+
+local M = {}
+
+local LOADING_MS = 200
+
+--- The server is not there.
+---@param view lazycelery.View
+---@return string[]?
+local function server(view)
+  local phase, reason = client.phase()
+  reason = reason or "no reason known"
+  if phase == "refused" then
+    return {
+      "The server is not running: " .. reason,
+      "",
+      "R starts it again.  :checkhealth lazycelery",
+    }
+  elseif phase == "lost" or (view.lost and phase == "starting") then
+    return { "The server is gone (" .. (view.lost or reason) .. "). Starting it again …" }
+  end
+end
+
+--- The broker is not there.
+---@param view lazycelery.View
+---@param row lazycelery.EnvironmentRow?
+---@return string[]?
+local function broker(view, row)
+  local name = view.id.environment
+  if row and row.status == "disconnected" then
+    local retry = environment.retry_in(name)
+    local lines = {
+      ("%s: no connection to %s"):format(name, row.url or row.transport or "the broker"),
+      row.error or "",
+      "",
+    }
+    lines[#lines + 1] = retry and ("The next attempt is in %d s."):format(math.ceil(retry))
+      or "Trying again …"
+    return lines
+  elseif row and row.status == "connecting" and not view.loaded then
+    return { ("%s: connecting to %s …"):format(name, row.url or "the broker"), row.error or "" }
+  end
+end
+
+---@param view lazycelery.View
+---@return string[]?
+local function fault(view)
+  if not view.error then
+    return nil
+  end
+  local kind = view.error.data and view.error.data.kind
+  if kind == "unknown_task" then
+    return {
+      view.error.message,
+      "",
+      "It may be older than what the server keeps. - leads to the tasks.",
+    }
+  end
+  return { view.error.message, "", "R asks again." }
+end
+
+--- Nothing matches, or there is nothing.
+---@param view lazycelery.View
+---@param row lazycelery.EnvironmentRow?
+---@return string[]
+local function empty(view, row)
+  if view.filter and view.filter ~= "" then
+    return {
+      ("No %s matches  %s"):format(view.def.noun, view.filter),
+      "",
+      "I clears the filter, i changes it.",
+    }
+  end
+  return view.def.empty and view.def.empty(row, view.id) or { "Nothing here." }
+end
+
+--- Why there is nothing to see.
+---@param view lazycelery.View
+---@return string[]
+function M.lines(view)
+  if view.asleep then
+    return { "Restored from a session. R connects." }
+  end
+  local row = environment.get(view.id.environment)
+  local lines = server(view) or broker(view, row) or fault(view)
+  if lines then
+    return lines
+  elseif view.loaded then
+    return empty(view, row)
+  elseif vim.uv.now() - view.since < LOADING_MS then
+    return { "" }
+  end
+  local waited = (vim.uv.now() - view.since) / 1000
+  return { ("Loading … %s"):format(waited >= 2 and format.duration(waited) or ""), "" }
+end
+
+---@param view lazycelery.View
+---@return lazycelery.Picture
+function M.picture(view)
+  local picture = { ids = {}, lines = {}, spans = {}, dim = {}, is_list = false }
+  for i, line in ipairs(M.lines(view)) do
+    line = line == "" and "" or (" " .. text.clean(line):gsub(" +$", ""))
+    picture.ids[i], picture.lines[i] = "notice:" .. i, line
+    picture.spans[i] = { { 0, #line, i == 1 and "LazyCeleryTitle" or "LazyCeleryDim" } }
+  end
+  return picture
+end
+
+return M

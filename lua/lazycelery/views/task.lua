@@ -1,0 +1,307 @@
+--- One task: its timeline, arguments, outcome, traceback, workflow and message.
+local format = require("lazycelery.format")
+local state = require("lazycelery.state")
+local text = require("lazycelery.text")
+local timeline = require("lazycelery.timeline")
+
+local LOCATION_CELLS, FUNCTION_CELLS, STATE_CELLS = 44, 24, 11
+
+--- Where a value is from, and whether it is exact.
+local sources = {
+  event = "from the events",
+  queue = "from the message in its queue",
+  unacked = "from the message, not acknowledged",
+  inspect = "as the worker says",
+  backend = "from the result backend",
+  worker = "as its worker consumes only this queue",
+}
+
+---@param row table
+---@param field string
+---@return string?
+local function source_of(row, field)
+  local source = row.sources and row.sources[field]
+  return source and (sources[source] or source)
+end
+
+---@param page lazycelery.Page
+---@param row table
+---@param context lazycelery.Context
+local function head(page, row, context)
+  local status = state.chunks(row, context)
+  page:head({
+    { row.name or "(the name is not known)", "LazyCeleryName" },
+    { "  " },
+    status[1],
+    { "  " .. row.uuid, "LazyCeleryDim" },
+  })
+  local of = row.max_retries and " of " .. row.max_retries or ""
+  page:facts({
+    { "queue", row.queue },
+    { "worker", row.worker and row.worker .. (row.pid and (" (pid %d)"):format(row.pid) or "") },
+    { "retries", row.retries and row.retries .. of },
+    { "priority", row.priority },
+    { "position", row.position and format.count(row.position + 1) .. " in its queue" },
+    { "ran", row.runtime and format.duration(row.runtime) },
+    { "eta", row.eta and format.moment(row.eta) },
+    { "expires", row.expires and format.moment(row.expires) },
+    { "redelivered", row.redelivered and "yes", "LazyCeleryWarn" },
+  })
+  if row.orphaned then
+    local since = row.orphaned.since
+    page:head({
+      {
+        "Its worker is lost" .. (since and (" since " .. context:clock(since)) or "") .. ".",
+        "LazyCeleryError",
+      },
+    })
+  elseif row.ended == "unknown" then
+    page:head({ { "It no longer runs, and nothing says how it ended.", "LazyCeleryWarn" } })
+  end
+  for _, place in ipairs(row.also or {}) do
+    local where = place.queue or place.worker or ""
+    page:head({
+      { ("Also %s %s: the same uuid twice."):format(place.place or "", where), "LazyCeleryWarn" },
+    })
+  end
+end
+
+--- What happened, each thing once: the backend stores the very end that an event tells.
+---@param entries table[]
+---@return table[]
+local function told(entries)
+  local ends = {
+    ["task-succeeded"] = "SUCCESS",
+    ["task-failed"] = "FAILURE",
+    ["task-retried"] = "RETRY",
+    ["task-revoked"] = "REVOKED",
+  }
+  local known = {}
+  for _, entry in ipairs(entries) do
+    if entry.source == "event" then
+      known[ends[entry.type] or ""] = true
+    end
+  end
+  return vim.tbl_filter(function(entry)
+    return entry.at ~= nil and not (entry.source == "backend" and known[entry.type])
+  end, entries)
+end
+
+---@param page lazycelery.Page
+---@param row table
+---@param context lazycelery.Context
+local function history(page, row, context)
+  if not row.history or #row.history == 0 then
+    return
+  end
+  local attempts = row.attempts or {}
+  page:section("Timeline", #attempts > 1 and format.plural(#attempts, "attempt") or nil)
+  local outcome = row.exception and state.exception(row.exception) or row.result
+  for _, chunks in ipairs(timeline.lines(told(row.history), outcome, context.ascii)) do
+    page:line(chunks)
+  end
+end
+
+---@param page lazycelery.Page
+---@param row table
+---@param context lazycelery.Context
+local function attempts(page, row, context)
+  if #(row.attempts or {}) < 2 then
+    return
+  end
+  page:section("Attempts")
+  for i, attempt in ipairs(row.attempts) do
+    local took, status = attempt.runtime, state.chunks(attempt, context)[1]
+    page:line({
+      { ("%2d  "):format((attempt.retries or i - 1) + 1), "LazyCeleryDim" },
+      { text.pad(status[1], STATE_CELLS), status[2] },
+      { "  " .. context:clock(attempt.started or attempt.received), "LazyCeleryDim" },
+      { "  " .. (attempt.worker or "") },
+      { took and "  " .. format.duration(took) or "", "LazyCeleryDim" },
+      { attempt.exception and "  " .. state.exception(attempt.exception) or "", "LazyCeleryWarn" },
+    }, { row = attempt })
+  end
+end
+
+---@param page lazycelery.Page
+---@param row table
+---@param name string
+local function value(page, row, name)
+  local exact = row[name .. "_json"]
+  local bytes = row[name .. "_bytes"]
+  if exact then
+    page:field(name, exact, "LazyCeleryString")
+  elseif row[name] then
+    page:field(name, row[name] .. (row[name .. "_cut"] and "   (cut)" or ""))
+  elseif bytes then
+    page:field(name, ("%s, not loaded"):format(format.bytes(bytes)), "LazyCeleryDim")
+  else
+    page:field(name, "not known", "LazyCeleryDim")
+  end
+end
+
+---@param page lazycelery.Page
+---@param row table
+local function arguments(page, row)
+  local exact = row.args_json or row.kwargs_json
+  local from = source_of(row, exact and "args_json" or "args") or source_of(row, "args")
+  local how = exact and "exact"
+    or row.args_cut and "cut: a text made for reading"
+    or row.args and "a text made for reading, not exact"
+    or nil
+  local parts = vim.tbl_filter(function(part)
+    return part ~= nil
+  end, { how, from })
+  page:section("Arguments", table.concat(parts, ", "))
+  value(page, row, "args")
+  value(page, row, "kwargs")
+end
+
+---@param page lazycelery.Page
+---@param row table
+local function result(page, row)
+  if not row.result and not row.result_json then
+    return
+  end
+  page:section("Result", (row.result_json and "exact, " or "") .. (source_of(row, "result") or ""))
+  value(page, row, "result")
+end
+
+---@param frame { file: string, line: integer? }
+---@return string
+local function location(frame)
+  return text.clean(("%s:%d"):format(frame.file, frame.line or 0))
+end
+
+--- One line a frame, `path:line   in function   code`, aligned.
+---@param page lazycelery.Page
+---@param frames table[]
+local function frames_of(page, frames)
+  local at, within = 0, 0
+  for _, frame in ipairs(frames) do
+    at = math.max(at, text.width(location(frame)))
+    within = math.max(within, text.width(frame["function"] or "?"))
+  end
+  at, within = math.min(at, LOCATION_CELLS), math.min(within, FUNCTION_CELLS)
+  for _, frame in ipairs(frames) do
+    local name = text.cut(text.clean(frame["function"] or "?"), within)
+    page:line({
+      { text.pad(text.cut(location(frame), at, true), at), "LazyCeleryFile" },
+      { "   in " .. text.pad(name, within), "LazyCeleryDim" },
+      { "   " .. vim.trim(frame.code or "") },
+    }, { frame = frame })
+  end
+end
+
+---@param page lazycelery.Page
+---@param row table
+local function traceback(page, row)
+  local found = row.traceback
+  if not found then
+    if row.exception then
+      page:section("Exception", source_of(row, "exception"))
+      page:line({ { row.exception, "LazyCeleryError" } })
+    end
+    return
+  end
+  page:section("Traceback", "<CR>, gF open; gq to the quickfix")
+  frames_of(page, found.frames or {})
+  if #(found.frames or {}) == 0 then
+    for _, line in ipairs(vim.split(vim.trim(found.text or ""), "\n")) do
+      page:line({ { line } })
+    end
+  end
+  if row.exception then
+    page:line({ { state.exception(row.exception), "LazyCeleryError" } })
+  end
+end
+
+---@param page lazycelery.Page
+---@param row table
+---@param context lazycelery.Context
+local function workflow(page, row, context)
+  local tasks = row.workflow or {}
+  local has_links = row.parent_id or (row.root_id and row.root_id ~= row.uuid)
+  if #tasks == 0 and not has_links then
+    return
+  end
+  page:section("Workflow")
+  for i, task in ipairs(tasks) do
+    local branch = context.ascii and "+- " or (i == #tasks and "└─ " or "├─ ")
+    local status = state.chunks(task, context)[1]
+    page:line({
+      { branch, "LazyCeleryDim" },
+      { text.pad(status[1], STATE_CELLS), status[2] },
+      { "  " .. (task.name or "—"), "LazyCeleryName" },
+      { "  " .. task.uuid:sub(1, 8), "LazyCeleryDim" },
+      {
+        task.uuid == row.uuid and context:glyph("  ◀", "  <") or "  " .. (task.relation or ""),
+        "LazyCeleryDim",
+      },
+    }, { task = task.uuid, id = task.uuid, row = task })
+  end
+  for _, link in ipairs({
+    { "parent", row.parent_id },
+    { "root", row.root_id },
+    { "group", row.group_id },
+  }) do
+    if link[2] and link[2] ~= row.uuid then
+      local is_task = link[1] ~= "group"
+      page:field(
+        link[1],
+        link[2],
+        "LazyCeleryDim",
+        { task = is_task and link[2] or nil, id = link[2] }
+      )
+    end
+  end
+end
+
+---@param page lazycelery.Page
+---@param row table
+local function message(page, row)
+  local found = row.message
+  if not found then
+    return
+  end
+  page:section("Message", "headers and properties, raw")
+  page:field("content type", found.content_type or "not known")
+  page:field("size", found.bytes and format.bytes(found.bytes) or "not known")
+  page:field("headers", found.headers_json or "not known")
+  page:field("properties", found.properties_json or "not known")
+end
+
+---@type lazycelery.ViewDef
+return {
+  name = "task",
+  title = "Task",
+  noun = "task",
+  layout = "detail",
+  feed = "task/watch",
+  params = function(id)
+    return { uuid = id.key }
+  end,
+  head = function(row, id)
+    return (row and row.name and row.name .. "  " or "") .. (id.key or ""):sub(1, 8)
+  end,
+  compose = function(page, row, context)
+    head(page, row, context)
+    history(page, row, context)
+    attempts(page, row, context)
+    arguments(page, row)
+    result(page, row)
+    traceback(page, row)
+    workflow(page, row, context)
+    message(page, row)
+  end,
+  keys = { { "gY", "yank_arguments" }, { "gq", "quickfix" } },
+  up = "tasks",
+  open = function(_, item)
+    if item and item.task then
+      return "task", item.task
+    end
+  end,
+  identity = function(row)
+    return row.uuid
+  end,
+}

@@ -1,0 +1,182 @@
+--- One worker: its pool, its queues, what it runs, what it knows.
+local format = require("lazycelery.format")
+local state = require("lazycelery.state")
+
+local groups = {
+  online = "LazyCeleryOk",
+  silent = "LazyCeleryWarn",
+  lost = "LazyCeleryError",
+}
+
+---@param row table
+---@param what string
+---@param context lazycelery.Context
+---@return string?
+local function as_of(row, what, context)
+  local at = row.as_of and row.as_of[what]
+  return at and ("as of %s"):format(context:clock(at)) or nil
+end
+
+--- A value of stats or conf, whatever it is, as lines `a.b   value`.
+---@param page lazycelery.Page
+---@param prefix string
+---@param value any
+local function tree(page, prefix, value)
+  if type(value) ~= "table" then
+    return page:field(prefix, value)
+  elseif vim.islist(value) then
+    local parts = vim.tbl_map(function(inner)
+      return type(inner) == "table" and vim.inspect(inner, { newline = " ", indent = "" })
+        or tostring(inner)
+    end, value)
+    return page:field(prefix, table.concat(parts, ", "))
+  end
+  for key, inner in vim.spairs(value) do
+    tree(page, prefix == "" and tostring(key) or prefix .. "." .. key, inner)
+  end
+end
+
+---@param page lazycelery.Page
+---@param title string
+---@param tasks_of table[]?
+---@param row table
+---@param context lazycelery.Context
+local function tasks(page, title, tasks_of, row, context)
+  local what = title:lower()
+  if not tasks_of then
+    return
+  end
+  page:section(("%s %d"):format(title, #tasks_of), as_of(row, what, context), title)
+  for _, task in ipairs(tasks_of) do
+    local uuid = task.uuid or task.id
+    page:line({
+      { (uuid or "?"):sub(1, 8) .. "  ", "LazyCeleryDim" },
+      { task.name or "—", "LazyCeleryName" },
+      { "  " .. (task.args or "") },
+      { task.eta and "  at " .. context:clock(task.eta) or "", "LazyCeleryBusy" },
+      {
+        task.started and "  " .. context:age(task.started) .. " …" or "",
+        "LazyCeleryBusy",
+      },
+    }, { task = uuid, id = uuid, row = task })
+  end
+end
+
+---@param page lazycelery.Page
+---@param row table
+---@param context lazycelery.Context
+local function head(page, row, context)
+  page:head({
+    { row.hostname, "LazyCeleryName" },
+    { "  " .. (row.status or "unknown"), groups[row.status] or "LazyCeleryDim" },
+    { row.evidence and "  " .. row.evidence or "", "LazyCeleryDim" },
+  })
+  local software = row.software or {}
+  page:facts({
+    { "pool", row.pool and row.pool .. " " .. (row.concurrency or "") },
+    { "pid", row.pid },
+    {
+      "",
+      software.ident
+        and ("%s %s on %s"):format(software.ident, software.version or "", software.system or ""),
+    },
+    { "up", row.started and format.uptime(context:now() - row.started) },
+  })
+  local skew = row.skew or 0
+  page:facts({
+    { "active", row.active },
+    { "reserved", row.reserved },
+    { "started", row.processed and format.count(row.processed) },
+    {
+      "failed",
+      row.failed and format.count(row.failed),
+      row.failed and row.failed > 0 and "LazyCeleryError" or nil,
+    },
+    { "task events", row.events, row.events == "off" and "LazyCeleryWarn" or nil },
+    { "load", row.loadavg and ("%.2f %.2f %.2f"):format(unpack(row.loadavg)) },
+    {
+      "clock skew",
+      math.abs(skew) >= 1 and format.duration(skew) or nil,
+      "LazyCeleryWarn",
+    },
+  })
+end
+
+---@param page lazycelery.Page
+---@param row table
+---@param context lazycelery.Context
+local function compose(page, row, context)
+  head(page, row, context)
+  page:section("Queues", as_of(row, "active_queues", context))
+  for _, queue in ipairs(row.active_queues or {}) do
+    local exchange = queue.exchange and queue.exchange.name
+    page:line({
+      { queue.name, "LazyCeleryName" },
+      { exchange and ("   exchange %s"):format(exchange) or "", "LazyCeleryDim" },
+      {
+        queue.routing_key and ("   routing key %s"):format(queue.routing_key) or "",
+        "LazyCeleryDim",
+      },
+    }, { queue = queue.name, id = queue.name })
+  end
+  if not row.active_queues then
+    for _, name in ipairs(row.queues or {}) do
+      page:line({ { name, "LazyCeleryName" } }, { queue = name, id = name })
+    end
+  end
+  tasks(page, "Active", row.active_tasks, row, context)
+  tasks(page, "Reserved", row.reserved_tasks, row, context)
+  tasks(page, "Scheduled", row.scheduled_tasks, row, context)
+  if row.revoked and #row.revoked > 0 then
+    page:section(("Revoked %d"):format(#row.revoked), as_of(row, "revoked", context), "Revoked")
+    for _, uuid in ipairs(row.revoked) do
+      page:line({ { uuid, "LazyCeleryDim" } }, { task = uuid, id = uuid })
+    end
+  end
+  if row.registered then
+    page:section(
+      ("Registered %d"):format(#row.registered),
+      as_of(row, "registered", context),
+      "Registered"
+    )
+    for _, name in ipairs(row.registered) do
+      page:line({ { name, "LazyCeleryName" } })
+    end
+  end
+  if row.stats then
+    page:section("Statistics", as_of(row, "stats", context))
+    tree(page, "", row.stats)
+  end
+  if row.conf then
+    page:section("Configuration", as_of(row, "conf", context))
+    tree(page, "", row.conf)
+  end
+end
+
+---@type lazycelery.ViewDef
+return {
+  name = "worker",
+  title = "Worker",
+  noun = "worker",
+  layout = "detail",
+  feed = "worker/watch",
+  params = function(id)
+    return { hostname = id.key }
+  end,
+  head = function(row, id)
+    return (row and state.host(row.hostname)) or id.key or ""
+  end,
+  compose = compose,
+  keys = {},
+  up = "workers",
+  open = function(_, item)
+    if item and item.task then
+      return "task", item.task
+    elseif item and item.queue then
+      return "messages", item.queue
+    end
+  end,
+  identity = function(row)
+    return row.hostname
+  end,
+}

@@ -1,0 +1,168 @@
+--- Where views stand: which window one opens in, that window's options, and the way back.
+local M = {}
+
+--- Windows that hold something of their own: a view opens elsewhere.
+---@param win integer
+---@return boolean
+local function taken(win)
+  local buf = vim.api.nvim_win_get_buf(win)
+  local buftype = vim.bo[buf].buftype
+  return vim.api.nvim_win_get_config(win).relative ~= ""
+    or vim.wo[win].winfixbuf
+    or vim.wo[win].previewwindow
+    or buftype == "quickfix"
+    or buftype == "prompt"
+    or buftype == "terminal"
+    or vim.fn.win_gettype(win) == "command"
+end
+
+--- Makes a window current that may show a view: this one, another of this tab, or a new split.
+local function settle()
+  if not taken(0) then
+    return
+  end
+  for _, win in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
+    if not taken(win) then
+      return vim.api.nvim_set_current_win(win)
+    end
+  end
+  vim.cmd("botright new")
+end
+
+--- Runs an editor command that fires autocommands. One that throws is the user's: it is told once,
+--- and we go on.
+---@param what string
+---@param action fun()
+local function guarded(what, action)
+  local ok, err = pcall(action)
+  if not ok then
+    vim.schedule(function()
+      vim.notify(("lazycelery: an autocommand of %s: %s"):format(what, err), vim.log.levels.WARN)
+    end)
+  end
+end
+
+--- The buffers that this window showed before its views, the latest last.
+---@param win integer
+---@return integer[]
+local function trail(win)
+  return vim.w[win].lazycelery_trail or {}
+end
+
+---@class lazycelery.OpenOptions
+---@field mods? table as in nvim_create_user_command: tab, vertical, split, …
+---@field replace? boolean the view takes the current one's place on the way back
+
+--- Shows a buffer as `:buffer` does: `<C-^>` and `<C-o>` lead back.
+---@param buf integer
+---@param options? lazycelery.OpenOptions
+function M.show(buf, options)
+  options = options or {}
+  local mods = options.mods or {}
+  local tab = mods.tab and mods.tab >= 0
+  local split = tab or mods.vertical or mods.horizontal or (mods.split or "") ~= ""
+  if split then
+    -- `:split` copies the window with its variables: its trail is its own.
+    guarded("WinEnter", function()
+      vim.cmd({ cmd = tab and "tabnew" or "split", mods = mods })
+    end)
+    vim.w.lazycelery_trail = {}
+    vim.w.lazycelery_split = true
+    if tab then
+      vim.bo.bufhidden = "wipe"
+    end
+  else
+    settle()
+  end
+  local before = vim.api.nvim_get_current_buf()
+  if before == buf then
+    return
+  end
+  if not split and not options.replace then
+    local past = trail(0)
+    past[#past + 1] = before
+    vim.w.lazycelery_trail = past
+  end
+  guarded("BufEnter", function()
+    vim.cmd({ cmd = "buffer", args = { tostring(buf) }, bang = true, mods = { silent = true } })
+  end)
+  if vim.api.nvim_get_current_buf() ~= buf then
+    guarded("BufEnter", function()
+      vim.api.nvim_win_set_buf(0, buf)
+    end)
+  end
+end
+
+--- Back to what the window showed; a split of ours closes. Never quits Neovim.
+function M.back()
+  local past = trail(0)
+  while #past > 0 do
+    local buf = table.remove(past)
+    vim.w.lazycelery_trail = past
+    if vim.api.nvim_buf_is_valid(buf) and buf ~= vim.api.nvim_get_current_buf() then
+      return guarded("BufEnter", function()
+        vim.cmd.buffer({ tostring(buf), bang = true })
+      end)
+    end
+  end
+  local alone = #vim.api.nvim_list_tabpages() == 1 and #vim.api.nvim_tabpage_list_wins(0) == 1
+  if vim.w.lazycelery_split and not alone then
+    guarded("WinClosed", function()
+      vim.cmd.close()
+    end)
+  else
+    guarded("BufEnter", function()
+      vim.cmd.enew()
+    end)
+  end
+end
+
+--- The buffer that `back` would lead to.
+---@return integer?
+function M.previous()
+  local past = trail(0)
+  return past[#past]
+end
+
+--- Sets the options of a window for a view of ours, and of no other buffer it shows later.
+---@param win integer
+---@param def lazycelery.ViewDef
+function M.options(win, def)
+  local options = vim.wo[win][0]
+  options.wrap = false
+  options.list = false
+  options.spell = false
+  options.colorcolumn = ""
+  options.cursorline = true
+  options.sidescrolloff = 0
+  options.foldcolumn = "0"
+  options.fillchars = (vim.go.fillchars ~= "" and vim.go.fillchars .. "," or "") .. "eob: ,fold: "
+  if def.layout == "detail" then
+    options.foldmethod = "expr"
+    options.foldexpr = "v:lua.require'lazycelery.detail'.foldexpr()"
+    options.foldtext = "v:lua.require'lazycelery.detail'.foldtext()"
+    options.foldlevel = 99
+    options.foldminlines = 0
+    options.winhighlight = "Folded:LazyCeleryTitle"
+  else
+    options.foldenable = false
+  end
+end
+
+--- Windows that show a buffer, floats and previews included.
+---@param buf integer
+---@return integer[]
+function M.showing(buf)
+  return vim.fn.win_findbuf(buf)
+end
+
+--- Display cells that the text of a window has.
+---@param win integer
+---@return integer width
+---@return integer textoff cells of number, sign and fold columns before it
+function M.room(win)
+  local info = vim.fn.getwininfo(win)[1]
+  return math.max(1, info.width - info.textoff), info.textoff
+end
+
+return M
