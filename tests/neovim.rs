@@ -1,0 +1,11 @@
+//! The plugin in a real Neovim, driven by keys, its screen read cell by cell. Two servers stand
+//! behind it: the real binary, and a double inside Neovim for what a real one does by accident.
+
+mod doors;
+mod engine;
+mod lab;
+mod life;
+mod manners;
+mod real;
+mod screens;
+mod scripts;

@@ -1,0 +1,86 @@
+//! A Neovim whose plugin talks to the double of `tests/nvim/double.lua`.
+
+use crate::support::neovim::{Neovim, Size};
+use crate::support::root;
+use crate::support::wait::wait_until;
+
+pub const SMALL: Size = Size(80, 24);
+pub const LARGE: Size = Size(200, 50);
+
+/// A Neovim with the double in place, and nothing opened.
+pub fn start(size: Size) -> Neovim {
+    // `true` is a program that exists; the double never starts it.
+    let mut nvim = Neovim::start_with(size, &["true"]);
+    // `--clean` leaves out `plugin/` of what `--cmd` put on the path too late for it.
+    nvim.command("runtime plugin/lazycelery.lua");
+    load(&mut nvim, "double = require('double')");
+    nvim
+}
+
+/// Runs Lua that may require the modules of `tests/nvim`.
+pub fn load(nvim: &mut Neovim, source: &str) {
+    let folder = root().join("tests/nvim").display().to_string();
+    nvim.lua("package.path = ... .. '/?.lua;' .. package.path", vec![folder.into()]);
+    nvim.lua(source, vec![]);
+}
+
+/// A Neovim that shows a view, subscribed to and still without rows.
+pub fn open(size: Size, command: &str) -> Neovim {
+    let mut nvim = start(size);
+    show(&mut nvim, command);
+    nvim
+}
+
+/// Opens a view, and waits until its feed is asked for.
+#[track_caller]
+pub fn show(nvim: &mut Neovim, command: &str) {
+    let before = number(nvim, "double.feeds");
+    nvim.command(command);
+    wait_until("a feed", || {
+        let now = number(nvim, "double.feeds");
+        (now > before).then_some(()).ok_or(now)
+    });
+}
+
+/// Runs Lua.
+#[track_caller]
+pub fn run(nvim: &mut Neovim, source: &str) {
+    nvim.lua(source, vec![]);
+}
+
+/// What a Lua expression is, as `vim.inspect` prints it; where it raises, why.
+#[track_caller]
+pub fn value(nvim: &mut Neovim, expression: &str) -> String {
+    nvim.text(&format!(
+        "local ok, found = pcall(function() return {expression} end)
+         return ok and vim.inspect(found) or found"
+    ))
+}
+
+/// What a Lua expression that is a number is.
+#[track_caller]
+pub fn number(nvim: &mut Neovim, expression: &str) -> i64 {
+    let found = nvim.lua(&format!("return {expression}"), vec![]);
+    found.as_i64().unwrap_or_else(|| panic!("{expression} is {found}"))
+}
+
+/// Waits until a Lua expression is what is expected, as `vim.inspect` prints it.
+#[track_caller]
+pub fn expect(nvim: &mut Neovim, expression: &str, expected: &str) {
+    wait_until(&format!("{expression} to be {expected}"), || {
+        let found = value(nvim, expression);
+        (found == expected).then_some(()).ok_or(found)
+    });
+}
+
+/// The lines of the current buffer.
+#[track_caller]
+pub fn lines(nvim: &mut Neovim) -> String {
+    nvim.text("return table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n')")
+}
+
+/// A list of tasks on the screen: `count` of them, the first `from + 1`.
+#[track_caller]
+pub fn tasks(nvim: &mut Neovim, count: usize, from: usize) {
+    run(nvim, &format!("double.list('task', double.tasks({count}, {from}))"));
+}

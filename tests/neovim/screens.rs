@@ -1,0 +1,211 @@
+//! Every view as it looks, at both sizes and in every state it can be in, cell by cell, on the
+//! Neovim that the project's tools install. `UPDATE=1` writes the files anew; look at them then.
+
+use super::lab::{self, LARGE, SMALL, expect, load, run};
+use crate::support::neovim::{Neovim, Size};
+use crate::support::root;
+use std::collections::BTreeMap;
+use std::fs;
+
+const UUID: &str = "5f2c9e10-3b7e-4d1c-9a55-0f6f3e2d1c77";
+
+/// View, what opens it, and a text that is there once it is whole.
+const VIEWS: [(&str, &str, &str); 6] = [
+    ("workers", "LazyCelery", "celery@web-2"),
+    ("worker", "LazyCelery worker celery@web-1", "▸ Configuration"),
+    ("tasks", "LazyCelery tasks", "e77e001a"),
+    ("task", "LazyCelery task 5f2c9e10-3b7e-4d1c-9a55-0f6f3e2d1c77", "▸ Message"),
+    ("queues", "LazyCelery queues", "1,204"),
+    ("messages", "LazyCelery messages high", "undecodable"),
+];
+
+fn name_of(size: Size) -> String {
+    format!("{}x{}", size.0, size.1)
+}
+
+fn opened(view: &str, size: Size) -> Neovim {
+    let (_, command, _) = VIEWS.iter().find(|(name, ..)| *name == view).unwrap();
+    let mut nvim = lab::start(size);
+    load(&mut nvim, "cluster = require('cluster')");
+    if view == "messages" {
+        nvim.command(command);
+    } else {
+        lab::show(&mut nvim, command);
+    }
+    nvim
+}
+
+fn live(view: &str, size: Size) -> Neovim {
+    let (_, _, whole) = VIEWS.iter().find(|(name, ..)| *name == view).unwrap();
+    let mut nvim = opened(view, size);
+    run(&mut nvim, &format!("cluster.tell('{view}')"));
+    // A page taller than the window is whole where its last line is in the buffer.
+    let whole = whole.replace('▸', "▾");
+    nvim.wait_for_screen("prod ●");
+    expect(
+        &mut nvim,
+        &format!(
+            "table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n'):find('{whole}', 1, true) ~= nil"
+        ),
+        "true",
+    );
+    nvim
+}
+
+/// Compares the screen with its file, or writes it.
+fn check(nvim: &mut Neovim, view: &str, size: Size, state: &str) {
+    let name = format!("{view}-{}-{state}", name_of(size));
+    let path = root().join("tests/screens").join(format!("{name}.txt"));
+    let screen = nvim.screen() + "\n";
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &screen).unwrap();
+    }
+    let expected = fs::read_to_string(&path)
+        .unwrap_or_else(|_| panic!("no tests/screens/{name}.txt; UPDATE=1 writes\n{screen}"));
+    assert!(screen == expected, "{name} looks otherwise:\n{screen}\nand should look:\n{expected}");
+}
+
+fn each_live(size: Size) {
+    for (view, ..) in VIEWS {
+        let mut nvim = live(view, size);
+        check(&mut nvim, view, size, "live");
+    }
+}
+
+#[test]
+fn live_small() {
+    each_live(SMALL);
+}
+
+#[test]
+fn live_large() {
+    each_live(LARGE);
+}
+
+#[test]
+fn loading() {
+    for view in ["workers", "tasks", "queues", "task", "worker"] {
+        let mut nvim = opened(view, SMALL);
+        nvim.wait_for_screen_that("says that it loads", |screen| {
+            screen.contains("Loading …") && !screen.contains("Loading … 2")
+        });
+        check(&mut nvim, view, SMALL, "loading");
+    }
+}
+
+#[test]
+fn empty() {
+    for view in ["workers", "tasks", "queues"] {
+        let mut nvim = opened(view, SMALL);
+        run(
+            &mut nvim,
+            "double.tell_environment({ counts = { workers = 0, tasks = 0, queues = 0 } })",
+        );
+        run(&mut nvim, &format!("cluster.tell_nothing('{view}')"));
+        nvim.wait_for_screen_that("explains", |screen| {
+            screen.contains("[") && !screen.contains("Loading") && screen.contains(" No ")
+        });
+        check(&mut nvim, view, SMALL, "empty");
+    }
+    let mut nvim = opened("messages", SMALL);
+    run(&mut nvim, "double.answers['queue/messages'] = { rows = {}, total = 0, exact = true }");
+    nvim.wait_for_screen("No message waits in high.");
+    check(&mut nvim, "messages", SMALL, "empty");
+}
+
+#[test]
+fn nothing_matches() {
+    let mut nvim = opened("tasks", SMALL);
+    nvim.keys("istate:retry<CR>");
+    expect(&mut nvim, "double.last('subscription/update').filter", "\"state:retry\"");
+    run(&mut nvim, "cluster.tell_nothing('tasks')");
+    nvim.wait_for_screen("No task matches");
+    nvim.wait_for_screen("/state:retry");
+    check(&mut nvim, "tasks", SMALL, "no-match");
+}
+
+#[test]
+fn no_task_events() {
+    let mut nvim = live("tasks", SMALL);
+    run(&mut nvim, "double.tell_environment({ events = 'off', rates = vim.NIL })");
+    nvim.wait_for_screen("no task events: ce");
+    nvim.wait_for_screen("prod ◐");
+    check(&mut nvim, "tasks", SMALL, "no-events");
+    run(&mut nvim, "cluster.tell_nothing('tasks')");
+    nvim.wait_for_screen("ce turns task events on");
+    check(&mut nvim, "tasks", SMALL, "no-events-empty");
+}
+
+#[test]
+fn the_broker_is_down() {
+    for view in ["workers", "tasks", "queues"] {
+        let mut nvim = live(view, SMALL);
+        // Far enough away that the countdown does not tick under the comparison.
+        run(
+            &mut nvim,
+            "double.tell_environment({ status = 'disconnected', retry_in = 3.999, error = 'Connection refused' })",
+        );
+        nvim.wait_for_screen("prod ○ retry 4 s");
+        check(&mut nvim, view, SMALL, "down");
+    }
+    let mut nvim = opened("tasks", SMALL);
+    run(
+        &mut nvim,
+        "double.tell_environment({ status = 'disconnected', retry_in = 3.999, error = 'Connection refused' })",
+    );
+    nvim.wait_for_screen("The next attempt is in 4 s.");
+    check(&mut nvim, "tasks", SMALL, "down-from-the-start");
+}
+
+#[test]
+fn the_server_is_gone() {
+    let mut nvim = live("tasks", SMALL);
+    run(&mut nvim, "double.silent.initialize = true double.die(139)");
+    nvim.wait_for_screen("server gone");
+    check(&mut nvim, "tasks", SMALL, "server-gone");
+}
+
+#[test]
+fn help_and_peek() {
+    let mut nvim = live("tasks", SMALL);
+    nvim.keys("g?");
+    nvim.wait_for_screen("Tasks: keys");
+    check(&mut nvim, "tasks", SMALL, "help");
+    nvim.keys("q");
+    nvim.keys("K");
+    nvim.wait_for_screen("exception");
+    check(&mut nvim, "tasks", SMALL, "peek");
+}
+
+#[test]
+fn ascii() {
+    let mut nvim = lab::start(SMALL);
+    load(&mut nvim, "cluster = require('cluster')");
+    run(&mut nvim, "require('lazycelery').setup({ cmd = { 'true' }, ascii = true })");
+    lab::show(&mut nvim, "LazyCelery tasks");
+    run(&mut nvim, "cluster.tasks[9].args = '()' cluster.tell('tasks')");
+    let screen = nvim.wait_for_screen("prod up");
+    let odd: Vec<_> = screen.chars().filter(|c| !c.is_ascii() && !"…—·".contains(*c)).collect();
+    assert!(odd.is_empty(), "{odd:?} in\n{screen}");
+}
+
+/// What is in the folder is what is compared, and no two screens are the same.
+#[test]
+fn each_screen_is_its_own() {
+    let mut seen = BTreeMap::new();
+    for entry in fs::read_dir(root().join("tests/screens")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        if let Some(other) = seen.insert(text, name.clone()) {
+            panic!("{name} and {other} look the same");
+        }
+    }
+    for size in [SMALL, LARGE] {
+        for (view, ..) in VIEWS {
+            let name = format!("{view}-{}-live", name_of(size));
+            assert!(seen.values().any(|one| *one == name), "no screen {name}");
+        }
+    }
+    assert!(seen.values().all(|name| !name.contains(UUID)));
+}

@@ -1,0 +1,50 @@
+-- Options: defaults, and mistakes that name themselves.
+local config = require("lazycelery.config")
+local expect = require("expect")
+
+expect.equal(config.options.rows, 5000)
+config.set({ rows = 100 })
+expect.equal(config.options.rows, 100)
+config.set()
+expect.equal(config.options.rows, 5000, "a second setup starts from the defaults (N54)")
+local ok, err = pcall(config.set, { row = 1 })
+expect.yes(not ok and err:find('no option "row"', 1, true))
+ok, err = pcall(config.set, { rows = "many" })
+expect.yes(not ok and err:find("takes a number, not a string", 1, true))
+
+vim.g.lazycelery_cmd = { "from-g" }
+config.set()
+expect.equal(config.options.cmd, { "from-g" })
+config.set({ cmd = { "given" } })
+expect.equal(config.options.cmd, { "given" })
+
+-- Views are data: every key has an action, every column a rank and a width.
+local actions = require("lazycelery.actions")
+local keys = require("lazycelery.keys")
+for _, name in ipairs({ "workers", "worker", "tasks", "task", "queues", "messages" }) do
+  local def = require("lazycelery.views." .. name)
+  local seen, ranks = {}, {}
+  for _, key in ipairs(keys.of(def)) do
+    expect.yes(actions.list[key[2]], name .. ": no action " .. key[2])
+    expect.yes(not seen[key[1]], name .. ": two actions on " .. key[1])
+    seen[key[1]] = true
+  end
+  for _, column in ipairs(def.columns or {}) do
+    expect.yes(not ranks[column.rank], name .. ": two columns of rank " .. column.rank)
+    ranks[column.rank] = true
+  end
+end
+
+config.set({
+  keys = { tasks = { gs = false, ["<leader>s"] = "sort" } },
+  columns = { tasks = { "result", "id" } },
+})
+local tasks = require("lazycelery.views.tasks")
+local mapped = {}
+for _, key in ipairs(keys.of(tasks)) do
+  mapped[key[1]] = key[2]
+end
+expect.equal({ mapped.gs, mapped["<leader>s"] }, { nil, "sort" })
+expect.equal(keys.columns(tasks)[1].field, "result")
+expect.equal(#keys.columns(tasks), 2)
+config.set()

@@ -1,0 +1,124 @@
+//! What is not as it should be: brokers that are away, connections that are cut, foreign traffic.
+
+use super::{rows, wait_for_environment, wait_for_row, wait_for_task};
+use crate::support::celery::{App, CeleryWorker, Options, Sender};
+use crate::support::redis::Redis;
+use crate::support::server::Server;
+use crate::support::wait::wait_until;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+fn beat(redis: &Redis, hostname: &str) -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    publish(
+        redis,
+        &json!({ "type": "worker-heartbeat", "hostname": hostname, "timestamp": now.as_secs_f64(),
+            "pid": 7, "freq": 2.0, "active": 0, "processed": 0 })
+        .to_string(),
+    )
+}
+
+fn publish(redis: &Redis, body: &str) -> i64 {
+    let envelope = json!({ "body": body, "content-type": "application/json", "headers": {},
+        "properties": { "delivery_tag": "t", "delivery_info": {} } });
+    redis.command(&["PUBLISH", "/0.celeryev/worker.heartbeat", &envelope.to_string()])
+}
+
+#[test]
+fn a_broker_that_is_absent_at_first() {
+    let redis = Redis::start();
+    redis.kill();
+    let mut server = Server::on(&redis);
+    let asked = Instant::now();
+    let error = server.call("worker/list", json!({})).unwrap_err();
+    assert_eq!(error["data"]["kind"], "not_connected", "{error}");
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    let row = wait_for_environment(&mut server, |row| row["status"] != "connected");
+    assert!(row["error"].is_string(), "{row}");
+
+    redis.restart();
+    wait_for_environment(&mut server, |row| row["status"] == "connected");
+    wait_until("somebody to listen", || beat(&redis, "late@lab") > 0);
+    wait_for_row(&mut server, "worker/list", "late@lab", |row| row["status"] == "online");
+}
+
+#[test]
+fn a_broker_that_is_killed_while_events_flow() {
+    let redis = Redis::start();
+    let _worker = CeleryWorker::start(&redis, Options::default());
+    let mut server = Server::on(&redis);
+    let mut sender = Sender::start(&redis, App::Default);
+    rows(&mut server, "task/list", json!({}));
+    let before = sender.send("lab.add", json!([1, 2]));
+    wait_for_task(&mut server, &before, |task| task["state"] == "SUCCESS");
+
+    redis.kill();
+    wait_for_environment(&mut server, |row| row["status"] != "connected");
+    let kept = rows(&mut server, "task/list", json!({}));
+    assert!(kept.iter().any(|row| row["uuid"] == json!(before)), "what was known stays: {kept:#?}");
+
+    redis.restart();
+    let row = wait_for_environment(&mut server, |row| {
+        row["status"] == "connected" && row["missed"][0]["refilled"] == json!(true)
+    });
+    assert!(row["missed"][0]["to"].as_f64() > row["missed"][0]["from"].as_f64(), "{row}");
+    let mut sender = Sender::start(&redis, App::Default);
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
+    let after = sender.send("lab.add", json!([3, 4]));
+    let task = wait_for_task(&mut server, &after, |task| task["state"] == "SUCCESS");
+    assert_eq!(task["name"], "lab.add", "events flow again: {task}");
+}
+
+#[test]
+fn f54_a_connection_that_is_cut_often() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());
+    for round in 0..5 {
+        for kind in ["pubsub", "normal"] {
+            redis.command::<i64>(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"]);
+        }
+        let hostname = format!("round{round}@lab");
+        wait_until("somebody to listen", || beat(&redis, &hostname) > 0);
+        wait_for_row(&mut server, "worker/list", &hostname, |_| true);
+    }
+    wait_for_environment(&mut server, |row| row["status"] == "connected");
+}
+
+#[test]
+fn f29_foreign_traffic_is_counted_and_harms_nothing() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());
+    let good = r#"{"type":"task-started","uuid":"good","hostname":"w1@lab","timestamp":1,"pid":7}"#;
+    wait_until("somebody to listen", || publish(&redis, "[]") > 0);
+    for body in [
+        r#"{"type":"deploy"}"#,
+        r#"{"type":"task-audit"}"#,
+        r#"{"type":"worker-note","hostname":"gen7@x","timestamp":1}"#,
+        &format!("[null,{good}]"),
+        "no JSON",
+    ] {
+        publish(&redis, body);
+    }
+    redis.command::<i64>(&["PUBLISH", "/0.celeryev/a.b.c.d", "no envelope"]);
+    let row = wait_for_environment(&mut server, |row| row["counts"]["undecodable"] == 6);
+    assert_eq!(row["status"], "connected", "{row}");
+    wait_for_row(&mut server, "task/list", "good", |row| row["state"] == "STARTED");
+    let workers = rows(&mut server, "worker/list", json!({}));
+    assert!(workers.iter().all(|row| row["hostname"] == "w1@lab"), "{workers:#?}");
+}
+
+#[test]
+fn f21_f14_a_broker_that_cannot_be_says_why_and_hides_the_secret() {
+    for url in ["redis://:topsecret@127.0.0.1:1/0", "redis://:topsecret@nowhere.invalid/0"] {
+        let mut server = Server::start(&["--broker", url], &[]);
+        let error = server.call("worker/list", json!({})).unwrap_err();
+        assert_eq!(error["data"]["kind"], "not_connected", "{error}");
+        let row = &rows(&mut server, "environment/list", json!({}))[0];
+        for text in [error.to_string(), row.to_string()] {
+            assert!(!text.contains("topsecret"), "{text}");
+        }
+        assert!(error["data"]["reason"].is_string() && row["error"].is_string(), "{error} {row}");
+    }
+}

@@ -1,0 +1,153 @@
+//! Workers: who is there, what they say of themselves, how they go.
+
+use super::{rows, texts, wait_for_row, wait_for_task};
+use crate::support::celery::{CeleryWorker, Options, Sender};
+use crate::support::redis::Redis;
+use crate::support::server::{Feed, Server};
+use crate::support::wait::wait_until;
+use serde_json::{Value, json};
+use std::fs;
+
+#[test]
+fn the_first_call_knows_every_pool() {
+    let redis = Redis::start();
+    let pools = [("w1", "prefork", true), ("w2", "threads", true), ("w3", "solo", false)];
+    let mut workers = pools.map(|(name, pool, events)| {
+        CeleryWorker::launch(&redis, Options { name, pool, events, ..Options::default() })
+    });
+    workers.iter_mut().for_each(CeleryWorker::wait_until_ready);
+
+    let mut server = Server::on(&redis);
+    let shown = rows(&mut server, "worker/list", json!({}));
+    assert_eq!(shown.len(), 3, "{shown:#?}");
+    for (row, (worker, (_, pool, _))) in shown.iter().zip(workers.iter().zip(pools)) {
+        assert_eq!(row["hostname"], json!(worker.hostname()), "{row}");
+        assert_eq!((&row["status"], &row["pool"]), (&json!("online"), &json!(pool)), "{row}");
+        assert_eq!(row["concurrency"], json!(if pool == "solo" { 1 } else { 2 }), "{row}");
+        assert_eq!(row["pid"], json!(worker.pid()), "{row}");
+        assert_eq!(texts(&row["queues"]), ["celery"], "{row}");
+    }
+    for worker in &workers {
+        let row = wait_for_row(&mut server, "worker/list", &worker.hostname(), |row| {
+            row["heartbeats"].as_array().is_some_and(|beats| beats.len() >= 2)
+        });
+        assert_eq!(row["software"]["ident"], "py-celery", "{row}");
+        assert!(row["loadavg"].is_array() && row["freq"] == 2.0, "{row}");
+        assert!(row["skew"].as_f64().is_some_and(|skew| skew.abs() < 2.0), "one clock: {row}");
+    }
+}
+
+#[test]
+fn details_are_asked_for_and_dated() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options::default());
+    let mut server = Server::on(&redis);
+    let details = server.call("worker/get", json!({ "hostname": worker.hostname() })).unwrap();
+    assert_eq!(details["hostname"], json!(worker.hostname()), "{details}");
+    assert_eq!(details["stats"]["pid"], json!(worker.pid()), "{details}");
+    assert_eq!(details["active_queues"][0]["name"], "celery", "{details}");
+    let registered = details["registered"].as_array().unwrap();
+    assert!(registered.iter().any(|task| task["name"] == "lab.retry"), "{registered:?}");
+    assert!(details["as_of"]["stats"].as_f64().is_some(), "{details}");
+    assert!(!details.to_string().contains(&format!(":{}", redis.url(0))), "secrets are masked");
+
+    let unknown = server.call("worker/get", json!({ "hostname": "celery@nowhere" })).unwrap_err();
+    assert_eq!(
+        (&unknown["code"], &unknown["data"]["kind"]),
+        (&json!(-32022), &json!("unknown_worker"))
+    );
+}
+
+#[test]
+fn f49_a_worker_that_starts_later_is_asked_at_once() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());
+    let mut feed = Feed::new(server.subscribe("worker/subscribe", json!({})));
+    let worker = CeleryWorker::start(&redis, Options { pool: "solo", ..Options::default() });
+    let row = server.follow(&mut feed, "the worker with its pool", |feed| {
+        feed.row(&worker.hostname()).filter(|row| row["pool"] == "solo").cloned()
+    });
+    assert_eq!(row["status"], "online", "{row}");
+}
+
+#[test]
+fn a_worker_says_goodbye_or_does_not() {
+    let redis = Redis::start();
+    let options = |name| Options { name, concurrency: 1, ..Options::default() };
+    let mut leaver = CeleryWorker::launch(&redis, options("leaver"));
+    let mut victim =
+        CeleryWorker::launch(&redis, Options { queues: &["victims"], ..options("victim") });
+    leaver.wait_until_ready();
+    victim.wait_until_ready();
+    let mut server = Server::on(&redis);
+    let mut sender = Sender::start(&redis, Default::default());
+    let folder = tempfile::tempdir().unwrap();
+    let (end, begun) = (folder.path().join("end"), folder.path().join("begun"));
+    let uuid = sender.send_with("lab.hold", json!([end, begun]), json!({ "queue": "victims" }));
+    wait_until("the task to run", || begun.exists());
+    wait_for_task(&mut server, &uuid, |task| task["place"] == "active");
+
+    victim.kill9();
+    leaver.term();
+    wait_for_row(&mut server, "worker/list", "leaver@lab", |row| row["status"] == "offline");
+    let row =
+        wait_for_row(&mut server, "worker/list", "victim@lab", |row| row["status"] == "silent");
+    assert!(row["evidence"].is_string() || row["evidence"].is_object(), "{row}");
+    let task = server.call("task/get", json!({ "uuid": uuid })).unwrap();
+    assert_eq!(task["state"], "STARTED", "nobody knows how it ended: {task}");
+}
+
+#[test]
+fn a_busy_solo_worker_is_named_and_not_given_up() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options { pool: "solo", ..Options::default() });
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    let ping = json!({ "method": "ping", "timeout": 1 });
+    let answer = server.call("worker/inspect", ping.clone()).unwrap();
+    assert_eq!(answer["replies"]["w1@lab"], json!({ "ok": "pong" }), "{answer}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let (end, begun) = (folder.path().join("end"), folder.path().join("begun"));
+    Sender::start(&redis, Default::default()).send("lab.hold", json!([end, begun]));
+    wait_until("the task to run", || begun.exists());
+    let answer = server.call("worker/inspect", ping.clone());
+    let missing = match &answer {
+        Ok(answer) => answer["missing"].clone(),
+        Err(error) => error["data"]["destination"].clone(),
+    };
+    assert!(missing == json!([worker.hostname()]) || answer.is_err(), "{answer:?}");
+    let row = &rows(&mut server, "worker/list", json!({}))[0];
+    assert!(row["status"] != "lost" && row["status"] != "offline", "{row}");
+
+    fs::write(&end, "").unwrap();
+    wait_until("the worker to answer again", || {
+        let answer = server.call("worker/inspect", ping.clone())?;
+        if texts(&answer["missing"]).is_empty() { Ok(()) } else { Err(answer) }
+    });
+}
+
+#[test]
+fn task_events_are_turned_on_and_that_is_written_down() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options { events: false, ..Options::default() });
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    let enable = json!({ "method": "enable_events", "destination": [worker.hostname()] });
+    let answer = server.call("worker/control", enable.clone()).unwrap();
+    assert_eq!(answer["replies"]["w1@lab"], json!({ "ok": "task events enabled" }), "{answer}");
+    assert_eq!(texts(&answer["missing"]), [""; 0]);
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["events"] == "on");
+    let uuid = Sender::start(&redis, Default::default()).send("lab.add", json!([1, 2]));
+    let task = wait_for_task(&mut server, &uuid, |task| task["state"] == "SUCCESS");
+    assert_eq!(task["name"], "lab.add", "only an event tells the name: {task}");
+
+    let audit = fs::read_to_string(server.home().join("state/lazycelery/audit.jsonl")).unwrap();
+    assert!(audit.contains("enable_events") && audit.contains("w1@lab"), "{audit}");
+
+    let refused = json!({ "method": "shutdown" });
+    assert_eq!(server.call("worker/control", refused).unwrap_err()["code"], -32602);
+    let mut guest = Server::start(&["--broker", &redis.url(0), "--read-only"], &[]);
+    assert_eq!(guest.call("worker/control", enable).unwrap_err()["data"]["kind"], "forbidden");
+}

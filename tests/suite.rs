@@ -1,0 +1,12 @@
+//! The one integration binary: its modules share `support`, and link once.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod broker;
+mod demo;
+mod guest;
+mod neovim;
+mod process;
+mod redis;
+mod support;
+mod tidy;
+mod transcripts;

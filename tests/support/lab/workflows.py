@@ -1,0 +1,31 @@
+"""Canvas: each function sends one workflow and answers the ids it knows, the last task first."""
+
+from celery import chain, chord, group
+
+from lab.tasks import add, fail, total
+
+
+def ids(result):
+    """A result, its parents, and the members of groups."""
+    found = []
+    while result is not None:
+        members = getattr(result, "results", None)
+        found += [member.id for member in members] if members else [result.id]
+        result = result.parent
+    return found
+
+
+def linked():
+    return ids(chain(add.s(1, 2), add.s(3), add.s(4)).apply_async())
+
+
+def fan_out():
+    return ids(group(add.s(n, n) for n in range(3)).apply_async())
+
+
+def joined():
+    return ids(chord([add.s(n, n) for n in range(3)], total.s()).apply_async())
+
+
+def broken_chord():
+    return ids(chord([add.s(1, 1), fail.s()], total.s()).apply_async())
