@@ -1,0 +1,1 @@
+"""A small shop on Celery's defaults: what `make demo` shows."""
