@@ -133,12 +133,13 @@ pub trait Broker: Send + Sync + Debug {
     /// [`crate::Error::Broker`]. A reply that is no message is answered as `Ok(Some(Err(why)))`.
     async fn reply(&self, wait: Duration) -> Result<Option<std::result::Result<Message, String>>>;
 
-    /// Leaves nothing of ours behind. Where an answer is still `outstanding`, what it will create
+    /// Leaves nothing of ours behind in `replies`: our own, or that of a connection which was lost
+    /// before it could leave. Where an answer is still `outstanding`, what it will create
     /// expires by itself within the hour (reference 4.2).
     ///
     /// # Errors
     /// [`crate::Error::Broker`].
-    async fn close_replies(&self, outstanding: bool) -> Result<()>;
+    async fn close_replies(&self, replies: &ReplyTo, outstanding: bool) -> Result<()>;
 
     /// The bindings of one exchange.
     ///

@@ -163,9 +163,11 @@ impl Mailbox {
     /// Leaves nothing of ours on the broker. Answers that are on their way are waited for a moment:
     /// with none outstanding, not even a list that expires has to stay.
     ///
+    /// `through` is our own broker, or the next connection where ours was lost.
+    ///
     /// # Errors
     /// [`crate::Error::Broker`].
-    pub async fn leave(&self) -> Result<()> {
+    pub async fn leave(&self, through: &dyn Broker) -> Result<()> {
         let answered = async {
             while self.is_outstanding() {
                 self.delivered.notified().await;
@@ -174,7 +176,7 @@ impl Mailbox {
         // Out of time: the list stays behind, and expires.
         let _ = tokio::time::timeout(MOMENT, answered).await;
         self.stop_reading().await;
-        self.broker.close_replies(self.is_outstanding()).await
+        through.close_replies(&self.broker.reply_to(), self.is_outstanding()).await
     }
 
     /// Ends the reader first: it would pop what leaving puts into the list to make it expire.

@@ -80,25 +80,33 @@ async fn supervise(environment: Environment) {
 
 /// Ends the present connection; nothing of ours stays on the broker.
 pub(super) async fn leave(environment: &Environment) {
-    let connection = environment.0.connection.send_replace(None);
-    if let Some(connection) = connection {
-        match tokio::time::timeout(LEAVE, connection.mailbox.leave()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the reply list could not be removed"),
-            Err(_) => tracing::debug!("the reply list could not be removed in time"),
-        }
+    if let Some(connection) = environment.0.connection.send_replace(None) {
+        tidy_up(&connection, connection.broker.as_ref()).await;
+    }
+}
+
+/// Removes the reply list of a connection, through it or the one after it.
+async fn tidy_up(connection: &Connection, through: &dyn Broker) {
+    match tokio::time::timeout(LEAVE, connection.mailbox.leave(through)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the reply list could not be removed"),
+        Err(_) => tracing::debug!("the reply list could not be removed in time"),
     }
 }
 
 async fn keep_connected(environment: &Environment) {
     let mut waits = backoff();
+    let mut lost: Option<Arc<Connection>> = None;
     loop {
         set(environment, Status::Connecting, None, None);
         let began = Instant::now();
         let error = match connect(environment).await {
             Ok(broker) => {
+                if let Some(lost) = lost.take() {
+                    tidy_up(&lost, broker.as_ref()).await;
+                }
                 let error = live(environment, broker).await;
-                environment.0.connection.send_replace(None);
+                lost = environment.0.connection.send_replace(None);
                 if began.elapsed() > HEALTHY {
                     waits = backoff();
                 }

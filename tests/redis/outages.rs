@@ -122,3 +122,43 @@ fn f21_f14_a_broker_that_cannot_be_says_why_and_hides_the_secret() {
         assert!(error["data"]["reason"].is_string() && row["error"].is_string(), "{error} {row}");
     }
 }
+
+/// Ids of the clients that subscribe to patterns.
+fn subscribers(redis: &Redis) -> Vec<String> {
+    let clients: String = redis.command(&["CLIENT", "LIST", "TYPE", "pubsub"]);
+    let id = |line: &str| Some(line.split(' ').next()?.strip_prefix("id=")?.to_owned());
+    clients.lines().filter_map(id).collect()
+}
+
+fn reply_lists(redis: &Redis) -> Vec<(i64, i64)> {
+    let keys: Vec<String> = redis.command(&["KEYS", "lazycelery.*"]);
+    let ask = |what: &str, key: &str| redis.command::<i64>(&[what, key]);
+    keys.iter().map(|key| (ask("LLEN", key), ask("TTL", key))).collect()
+}
+
+#[test]
+fn f16_an_answer_that_comes_after_the_connection_was_lost_expires() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options::default());
+    let theirs = subscribers(&redis);
+    let mut server = Server::on(&redis);
+    server.call("worker/list", json!({})).unwrap();
+    let process = rustix::process::Pid::from_raw(worker.pid() as i32).unwrap();
+    let signal = |signal| rustix::process::kill_process(process, signal).unwrap();
+
+    signal(rustix::process::Signal::STOP);
+    let silent = server.call("worker/inspect", json!({ "method": "ping" })).unwrap_err();
+    assert_eq!(silent["data"]["kind"], "no_reply", "{silent}");
+    for ours in subscribers(&redis).iter().filter(|id| !theirs.contains(id)) {
+        let _: i64 = redis.command(&["CLIENT", "KILL", "ID", ours]);
+    }
+    wait_for_environment(&mut server, |row| {
+        row["status"] == "connected"
+            && row["missed"].as_array().is_some_and(|gaps| !gaps.is_empty())
+    });
+    signal(rustix::process::Signal::CONT);
+    wait_until("the late answer", || reply_lists(&redis).iter().any(|(length, _)| *length > 1));
+    server.finish();
+    let left = reply_lists(&redis);
+    assert!(!left.is_empty() && left.iter().all(|(_, expires)| *expires > 0), "{left:?}");
+}

@@ -55,25 +55,23 @@ impl Replies {
         *held = Some(connection);
         Ok(popped.map(|(_, raw)| raw))
     }
+}
 
-    /// Removes the list. Where answers are out, what a late `LPUSH` would create again is put there
-    /// now, with a time to live: `LPUSH` keeps it.
-    ///
-    /// # Errors
-    /// [`crate::Error::Broker`].
-    pub async fn close(
-        &self,
-        layout: &Layout,
-        commands: &mut MultiplexedConnection,
-        outstanding: bool,
-    ) -> Result<()> {
-        let key = layout.key(&self.list);
-        let mut leave = ::redis::pipe();
-        leave.cmd("DEL").arg(&key).ignore();
-        if outstanding {
-            leave.cmd("RPUSH").arg(&key).arg("x").ignore();
-            leave.cmd("EXPIRE").arg(&key).arg(EXPIRES).ignore();
-        }
-        leave.query_async(commands).await.map_err(|error| broken("leaving", &error))
+/// Removes a reply list. Where answers are out, what a late `LPUSH` would create again is put there
+/// now, with a time to live: `LPUSH` keeps it.
+///
+/// # Errors
+/// [`crate::Error::Broker`].
+pub(super) async fn close(
+    key: &str,
+    commands: &mut MultiplexedConnection,
+    outstanding: bool,
+) -> Result<()> {
+    let mut leave = ::redis::pipe();
+    leave.cmd("DEL").arg(key).ignore();
+    if outstanding {
+        leave.cmd("RPUSH").arg(key).arg("x").ignore();
+        leave.cmd("EXPIRE").arg(key).arg(EXPIRES).ignore();
     }
+    leave.query_async(commands).await.map_err(|error| broken("leaving", &error))
 }
