@@ -94,6 +94,17 @@ impl Client {
         self.hear()
     }
 
+    /// Whether that ended a feed, which may still have spoken before the answer.
+    pub fn unsubscribe(&mut self, id: u64, method: &str, params: Value) -> bool {
+        self.call(id, method, params);
+        loop {
+            let heard = self.hear();
+            if heard.get("id").is_some() {
+                return heard["result"].as_bool().unwrap();
+            }
+        }
+    }
+
     /// Ends the input; everything that is still said until the end.
     pub fn rest(&mut self) -> Vec<Value> {
         self.requests = None;
