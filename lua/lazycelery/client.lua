@@ -22,6 +22,7 @@ local RETRY_MS = 500
 ---@field params table
 ---@field callback fun(event: lazycelery.FeedEvent)
 ---@field id? integer the server's number
+---@field owed? table[] changes made while that number is on its way, each with who waits for it
 
 local state = {
   phase = "stopped", ---@type lazycelery.Phase
@@ -149,10 +150,39 @@ local function send(method, params, callback, timeout)
   return entry
 end
 
+--- Changes what a feed is asked with. Where the feed's number is still on its way, the change
+--- follows it; where none was asked for, the next subscription carries it.
+---@param subscription lazycelery.Subscription
+---@param change table
+---@param done? fun(err: lazycelery.Error?)
+local function update(subscription, change, done)
+  -- `false` takes a parameter back to its default.
+  local sent = {}
+  for name, value in pairs(change) do
+    sent[name] = value
+    subscription.params[name] = value
+  end
+  if not subscription.id then
+    if subscription.owed then
+      table.insert(subscription.owed, { sent, done })
+    end
+    return
+  end
+  sent.subscription = subscription.id
+  send("subscription/update", sent, function(err)
+    if done then
+      done(err)
+    end
+  end, DEADLINE_S)
+end
+
 ---@param subscription lazycelery.Subscription
 local function subscribe(subscription)
   local generation = state.generation
-  send(subscription.method, subscription.params, function(err, id)
+  subscription.owed = {}
+  send(subscription.method, vim.deepcopy(subscription.params), function(err, id)
+    local owed = subscription.owed
+    subscription.owed = nil
     if generation ~= state.generation then
       return
     elseif err then
@@ -168,6 +198,9 @@ local function subscribe(subscription)
       subscription.id = id
       state.by_id[id] = subscription
       subscription.callback({ subscribed = true })
+      for _, one in ipairs(owed or {}) do
+        update(subscription, unpack(one))
+      end
     end
   end, DEADLINE_S)
 end
@@ -452,21 +485,7 @@ function M.subscribe(method, params, callback)
   end
   return {
     update = function(change, done)
-      -- `false` takes a parameter back to its default.
-      local sent = {}
-      for name, value in pairs(change) do
-        sent[name] = value
-        subscription.params[name] = value
-      end
-      if not subscription.id then
-        return
-      end
-      sent.subscription = subscription.id
-      send("subscription/update", sent, function(err)
-        if done then
-          done(err)
-        end
-      end, DEADLINE_S)
+      update(subscription, change, done)
     end,
     renew = function()
       if state.phase == "ready" and not subscription.id then

@@ -166,6 +166,21 @@ fn a_hidden_view_is_not_fed_and_comes_back_complete() {
 }
 
 #[test]
+fn a_filter_that_is_typed_while_the_feed_is_asked_for_follows_it() {
+    let mut nvim = lab::start(SMALL);
+    run(&mut nvim, "double.held['task/subscribe'] = {}");
+    lab::show(&mut nvim, "LazyCelery tasks");
+    nvim.keys("i");
+    expect(&mut nvim, "#vim.api.nvim_list_wins()", "2");
+    nvim.keys("state:retry<CR>");
+    expect(&mut nvim, "#vim.api.nvim_list_wins()", "1");
+    assert_eq!(number(&mut nvim, "double.count('subscription/update')"), 0);
+    run(&mut nvim, "double.release('task/subscribe')");
+    expect(&mut nvim, "double.last('subscription/update').filter", "\"state:retry\"");
+    assert_eq!(number(&mut nvim, "double.last('subscription/update').subscription"), 2);
+}
+
+#[test]
 fn n10_a_deleted_view_ends_its_feed_and_a_late_notification_harms_nothing() {
     let mut nvim = five_tasks();
     run(&mut nvim, "double.list('task', double.tasks(9, 0)) vim.cmd.bdelete()");

@@ -4,6 +4,7 @@ local M = {
   calls = {}, ---@type { method: string, params: table, id: integer }[]
   answers = {}, ---@type table<string, any> method → result, or function(params) → result, err
   silent = {}, ---@type table<string, boolean> methods that are never answered
+  held = {}, ---@type table<string, fun()[]> methods whose answers wait for `release`
   subscriptions = {}, ---@type table<integer, { method: string, params: table }>
   starts = 0,
   feeds = 0, -- ever subscribed to, environments apart
@@ -69,6 +70,16 @@ local function answer(method, params)
     return known
   end
   return nil, { code = -32601, message = "no method " .. method }
+end
+
+--- Lets the answers go that `held` keeps.
+---@param method string
+function M.release(method)
+  local held = M.held[method]
+  M.held[method] = nil
+  for _, deliver in ipairs(held) do
+    deliver()
+  end
 end
 
 --- Says something to every subscription of a method.
@@ -183,11 +194,16 @@ local function start(_, given)
       table.insert(M.calls, { method = method, params = vim.deepcopy(params), id = id })
       if not M.silent[method] then
         local result, err = answer(method, vim.deepcopy(params))
-        vim.schedule(function()
+        local function deliver()
           if mine == dispatchers then
             callback(err, result)
           end
-        end)
+        end
+        if M.held[method] then
+          table.insert(M.held[method], deliver)
+        else
+          vim.schedule(deliver)
+        end
       end
       return true, id
     end,
