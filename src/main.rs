@@ -73,9 +73,10 @@ fn serve_stdio(runtime: &Runtime, environments: &Arc<Environments>) -> Result<u8
         stdio::take().map_err(|error| Error::Internal(format!("stdin and stdout: {error}")))?;
     let methods = rpc::methods(Arc::clone(environments));
     let ended = runtime.block_on(async {
+        let signal = stdio::signal();
         tokio::select! {
             ended = serve(stdin, stdout, methods, Session::new()) => Some(ended),
-            () = stdio::signal() => None,
+            () = signal => None,
         }
     });
     tracing::info!(?ended, "the session ended");

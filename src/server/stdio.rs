@@ -91,15 +91,20 @@ fn end_hard() {
     });
 }
 
-/// Waits for SIGTERM or SIGINT; for ever where the system lets us hear neither.
-pub async fn signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (listen(SignalKind::terminate()), listen(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Listens from now on for SIGTERM or SIGINT, and resolves at the first; never, where the system lets
+/// us hear neither. Called before anything is served: until then a signal kills.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn signal() -> impl Future<Output = ()> {
+    let heard = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = heard else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
