@@ -82,9 +82,10 @@ fn without_task_events_results_are_still_heard() {
     let uuid = sender.send("lab.fail", json!([9]));
     let row = wait_for_row(&mut server, "task/list", &uuid, |row| row["state"] == "FAILURE");
     assert_eq!(row["exception"], "CardDeclined('insufficient funds for 9')", "{row}");
-    assert_eq!(row.get("name"), None, "a default result does not tell it: {row}");
     let task = server.call("task/get", json!({ "uuid": uuid })).unwrap();
     assert_eq!(task["sources"]["state"], "backend", "{task}");
+    // A look may have met it in its queue or at its worker. A default result does not tell it.
+    assert_ne!(task["sources"]["name"], "backend", "{task}");
 }
 
 #[test]
