@@ -1,9 +1,11 @@
 //! `environment/*`
 
+use super::bounds;
+use super::call::Call;
 use super::feed::{self, Feed, View};
 use super::list::{self, List, Rows};
 use super::source::Source;
-use super::table::{Call, Table};
+use super::table::Table;
 use crate::error::Result;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -52,7 +54,7 @@ struct Subscribe {
 async fn subscribe(params: Subscribe, call: Call) -> Result<Feed> {
     let (source, mut query) =
         source(&call).narrowed(params.filter.as_deref(), params.sort.as_deref())?;
-    query.limit = list::limit(params.limit)?;
+    query.limit = bounds::limit(params.limit)?;
     let interval = feed::interval(params.interval)?;
     Ok(Feed::Rows(Box::new(View { source, query, interval, paused: false, after: call.answered })))
 }

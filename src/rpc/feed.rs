@@ -3,7 +3,6 @@
 //! before was written.
 
 use super::delta::{Delta, Sent};
-use super::list::is_zero;
 use super::source::Source;
 use crate::environment::Lease;
 use crate::error::{Error, Result};
@@ -16,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -162,8 +162,8 @@ struct Notification<'a> {
     keys: Option<&'a [String]>,
     total: u64,
     exact: bool,
-    #[serde(skip_serializing_if = "is_zero")]
-    undecided: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecided: Option<NonZeroU64>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     incomplete: &'a [&'static str],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -252,7 +252,7 @@ async fn send(
             keys: keys.take(),
             total: page.total,
             exact: page.exact,
-            undecided: page.undecided,
+            undecided: NonZeroU64::new(page.undecided),
             incomplete,
             more: chunks.peek().is_some(),
         };

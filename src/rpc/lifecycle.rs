@@ -1,6 +1,7 @@
 //! `initialize` and `shutdown`. `exit`, `$/cancelRequest` and the end of input are the loop's.
 
-use super::table::{Call, Table};
+use super::call::Call;
+use super::table::Table;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! `*/list`: one answer to one query.
 
+use super::bounds::{FARTHEST, limit};
 use super::scope::{Failed, Shortfall};
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -7,15 +8,7 @@ use crate::state::Query;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// Rows that a list answers where the caller names no limit.
-const LIMIT: usize = 100;
-
-/// Rows that a list answers at most.
-pub(super) const MOST: usize = 5_000;
-
-/// How far an offset may skip; a cursor has no such bound.
-pub(super) const FARTHEST: usize = 10_000;
+use std::num::NonZeroU64;
 
 /// The parameters of every list.
 #[derive(Debug, Default, Deserialize)]
@@ -37,24 +30,12 @@ pub(super) struct Rows {
     pub exact: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    #[serde(skip_serializing_if = "is_zero")]
-    pub undecided: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<NonZeroU64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incomplete: Vec<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<String, Failed>,
-}
-
-pub(super) fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-/// A limit within its bounds.
-pub(super) fn limit(asked: Option<usize>) -> Result<usize> {
-    match asked.unwrap_or(LIMIT) {
-        limit if limit <= MOST => Ok(limit),
-        limit => Err(Error::InvalidParams(format!("`limit` is at most {MOST}, not {limit}"))),
-    }
 }
 
 /// Answers a list, once what it shows was looked at.
@@ -79,7 +60,7 @@ pub(super) async fn answer(source: Source, list: List) -> Result<Rows> {
         total: page.total,
         exact: page.exact && failed.is_empty(),
         cursor: page.cursor,
-        undecided: page.undecided,
+        undecided: NonZeroU64::new(page.undecided),
         incomplete,
         failed,
     })

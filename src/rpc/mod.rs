@@ -4,6 +4,8 @@
 //! [`crate::environment::Environment`], and shapes the answer; it holds no state but what a session
 //! remembers.
 
+mod bounds;
+mod call;
 mod delta;
 mod environment;
 mod feed;

@@ -1,9 +1,12 @@
 //! `queue/*`
 
+use super::bounds;
+use super::call::Call;
 use super::feed::Feed;
 use super::list::{self, List, Rows};
-use super::source::{Source, Subscribe};
-use super::table::{Call, Table};
+use super::source::Source;
+use super::subscription::Subscribe;
+use super::table::Table;
 use crate::celery::TaskMessage;
 use crate::environment::{Look, Need};
 use crate::error::Result;
@@ -91,7 +94,7 @@ struct Row {
 async fn messages(params: Messages, call: Call) -> Result<Page> {
     let environment = call.environments.get(params.environment.as_deref())?;
     let _lease = environment.lease(&[Need::Queues]);
-    let limit = list::limit(params.limit)?;
+    let limit = bounds::limit(params.limit)?;
     environment.fresh(&[Look::Names]).await?;
     let peek = environment.peek(&params.queue, params.offset, limit).await?;
     let read = peek.messages.len();

@@ -1,8 +1,8 @@
 //! Which environments a call is about: one, or all of them (`"*"`), whose rows then carry their
 //! environment and whose keys begin with it.
 
-use super::list::FARTHEST;
-use super::table::Call;
+use super::bounds::FARTHEST;
+use super::call::Call;
 use crate::environment::{Environment, Lease, Look, Need};
 use crate::error::{Error, Result};
 use crate::state::query::Sort;

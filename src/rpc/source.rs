@@ -1,16 +1,13 @@
 //! What a list or feed shows: rows of one noun in a scope, or the environments themselves.
 
-use super::feed::{self, Feed, View};
-use super::list;
+use super::call::Call;
 use super::scope::Scope;
-use super::table::Call;
 use crate::environment::{Environments, Lease, Look, Need};
 use crate::error::{Error, Result};
 use crate::state::filter::Filter;
 use crate::state::query::Sort;
 use crate::state::{Noun, Page, Query};
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -141,33 +138,4 @@ fn fingerprint(row: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     row.to_string().hash(&mut hasher);
     hasher.finish()
-}
-
-/// The parameters of every `*/subscribe` but that of environments.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Subscribe {
-    environment: Option<String>,
-    filter: Option<String>,
-    sort: Option<String>,
-    limit: Option<usize>,
-    interval: Option<f64>,
-}
-
-impl Subscribe {
-    /// The feed that these parameters describe. It waits for nothing: what is not looked at yet is
-    /// told in `incomplete`.
-    pub fn feed(self, noun: Noun, call: &Call) -> Result<Feed> {
-        let source = Source::records(noun, call, self.environment.as_deref())?;
-        let (source, mut query) = source.narrowed(self.filter.as_deref(), self.sort.as_deref())?;
-        query.limit = list::limit(self.limit)?;
-        let interval = feed::interval(self.interval)?;
-        Ok(Feed::Rows(Box::new(View {
-            source,
-            query,
-            interval,
-            paused: false,
-            after: call.answered.clone(),
-        })))
-    }
 }

@@ -1,13 +1,45 @@
-//! `subscription/update`: changes a live feed in place.
+//! What a live list is asked with: by `*/subscribe` at first, by `subscription/update` later.
 
-use super::feed::{self, Feeds};
-use super::list;
-use super::table::{Call, Table};
+use super::bounds;
+use super::call::Call;
+use super::feed::{self, Feed, Feeds, View};
+use super::source::Source;
+use super::table::Table;
 use crate::error::Result;
+use crate::state::Noun;
 use serde::{Deserialize, Serialize};
 
 pub(super) fn register(table: &mut Table) {
     table.method("subscription/update", &["subscription"], update);
+}
+
+/// The parameters of every `*/subscribe` but that of environments.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Subscribe {
+    environment: Option<String>,
+    filter: Option<String>,
+    sort: Option<String>,
+    limit: Option<usize>,
+    interval: Option<f64>,
+}
+
+impl Subscribe {
+    /// The feed that these parameters describe. It waits for nothing: what is not looked at yet is
+    /// told in `incomplete`.
+    pub fn feed(self, noun: Noun, call: &Call) -> Result<Feed> {
+        let source = Source::records(noun, call, self.environment.as_deref())?;
+        let (source, mut query) = source.narrowed(self.filter.as_deref(), self.sort.as_deref())?;
+        query.limit = bounds::limit(self.limit)?;
+        let interval = feed::interval(self.interval)?;
+        Ok(Feed::Rows(Box::new(View {
+            source,
+            query,
+            interval,
+            paused: false,
+            after: call.answered.clone(),
+        })))
+    }
 }
 
 #[derive(Deserialize)]
@@ -40,7 +72,7 @@ async fn update(params: Update, call: Call) -> Result<Updated> {
             }
         }
         if params.limit.is_some() {
-            view.query.limit = list::limit(params.limit)?;
+            view.query.limit = bounds::limit(params.limit)?;
         }
         if params.interval.is_some() {
             view.interval = feed::interval(params.interval)?;

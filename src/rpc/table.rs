@@ -1,31 +1,21 @@
 //! The method table: what makes a namespace's file read as its table of contents.
 
+use super::call::Call;
 use super::feed::{self, Feed};
 use super::params;
 use crate::environment::Environments;
-use crate::error::{Error, Result};
-use crate::server::{Answered, Session, Written};
+use crate::error::Result;
+use crate::server::Written;
+use jsonrpsee::RpcModule;
 use jsonrpsee::core::RpcResult;
 use jsonrpsee::core::server::{Methods, PendingSubscriptionSink};
 use jsonrpsee::types::ErrorObjectOwned;
-use jsonrpsee::{Extensions, RpcModule};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// A name that is registered and at once removed.
 const NEVER_CALLED: &str = "$/unsubscribe";
-
-/// What a handler is given besides its parameters.
-#[derive(Debug, Clone)]
-pub(super) struct Call {
-    /// All environments of this process.
-    pub environments: Arc<Environments>,
-    /// The client that calls.
-    pub session: Arc<Session>,
-    /// Whether its answer is on its way.
-    pub answered: Answered,
-}
 
 /// The methods registered so far.
 pub(super) struct Table {
@@ -53,7 +43,7 @@ impl Table {
             .module
             .register_async_method(name, move |params, environments, extensions| {
                 let handler = handler.clone();
-                let call = call(&environments, &extensions);
+                let call = Call::of(&environments, &extensions);
                 let params = params::read::<P>(&params, leading);
                 async move {
                     let answer: RpcResult<R> = match params {
@@ -87,7 +77,7 @@ impl Table {
             unsubscribe.unwrap_or(NEVER_CALLED),
             move |params, pending: PendingSubscriptionSink, environments, extensions| {
                 let make = make.clone();
-                let call = call(&environments, &extensions);
+                let call = Call::of(&environments, &extensions);
                 let written = Written::of(&extensions);
                 let params = params::read::<P>(&params, leading);
                 async move {
@@ -131,20 +121,5 @@ impl Table {
             // Two methods of one name: the second would silently never be called.
             Err(error) => tracing::error!(name, %error, "a method could not be registered"),
         }
-    }
-}
-
-fn call(environments: &Arc<Environments>, extensions: &Extensions) -> Call {
-    Call {
-        environments: Arc::clone(environments),
-        session: Session::of(extensions),
-        answered: Answered::of(extensions),
-    }
-}
-
-impl Call {
-    /// A parameter that cannot be.
-    pub fn invalid<T>(sentence: impl Into<String>) -> Result<T> {
-        Err(Error::InvalidParams(sentence.into()))
     }
 }

@@ -1,9 +1,11 @@
 //! `task/*`
 
+use super::call::Call;
 use super::feed::{self, Details, Feed};
 use super::list::{self, List, Rows};
-use super::source::{Source, Subscribe};
-use super::table::{Call, Table};
+use super::source::Source;
+use super::subscription::Subscribe;
+use super::table::Table;
 use crate::environment::{Environment, Found, Need};
 use crate::error::{Error, Result};
 use crate::state::Noun;

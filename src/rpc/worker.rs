@@ -1,10 +1,12 @@
 //! `worker/*`
 
+use super::call::Call;
 use super::feed::{self, Details, Feed};
 use super::lifecycle::Client;
 use super::list::{self, List, Rows};
-use super::source::{Source, Subscribe};
-use super::table::{Call, Table};
+use super::source::Source;
+use super::subscription::Subscribe;
+use super::table::Table;
 use crate::celery::control::Request;
 use crate::environment::action::{Action, Command};
 use crate::environment::{Answers, Environment, Look, Need};
