@@ -2,6 +2,7 @@
 
 mod outages;
 mod queues;
+mod replies;
 mod tasks;
 mod workers;
 

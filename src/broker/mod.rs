@@ -133,13 +133,21 @@ pub trait Broker: Send + Sync + Debug {
     /// [`crate::Error::Broker`]. A reply that is no message is answered as `Ok(Some(Err(why)))`.
     async fn reply(&self, wait: Duration) -> Result<Option<std::result::Result<Message, String>>>;
 
-    /// Leaves nothing of ours behind in `replies`: our own, or that of a connection which was lost
-    /// before it could leave. Where an answer is still `outstanding`, what it will create
-    /// expires by itself within the hour (reference 4.2).
+    /// Leaves nothing of ours behind in [`Broker::reply_to`], also where the connection was lost
+    /// meanwhile. Where an answer is still `owed`, what it will create expires by itself within the
+    /// hour (reference 4.2). Whoever waits in [`Broker::reply`] is woken by that.
     ///
     /// # Errors
     /// [`crate::Error::Broker`].
-    async fn close_replies(&self, replies: &ReplyTo, outstanding: bool) -> Result<()>;
+    async fn close_replies(&self, owed: bool) -> Result<()>;
+
+    /// One step of a slow search for what a killed process of ours left behind: a reply list that
+    /// does not expire gets an hour to live. `cursor` 0 begins; answers the cursor to go on from
+    /// (0: through).
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn expire_replies(&self, cursor: u64) -> Result<u64>;
 
     /// The bindings of one exchange.
     ///

@@ -1,35 +1,35 @@
 //! Remote control requests and their replies, matched by ticket.
 //!
-//! Replies are read only while somebody waits for one, or a worker that was asked lately is still
-//! silent: a busy solo worker answers between two tasks (reference 4.2), and its word counts then
-//! too. Must not know what a reply means to the state.
+//! Replies are read only while somebody waits for one, or an answer is still out: a busy solo worker
+//! answers between two tasks (reference 4.2), and its word counts then too. Must not know what a
+//! reply means to the state.
+
+mod tickets;
 
 use crate::broker::Broker;
 use crate::celery::control::{Reply, Request, exchange};
 use crate::error::Result;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tickets::Tickets;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// How long one blocking read of the reply list lasts.
+/// How long one blocking read of the reply list lasts while somebody waits.
 const READ: Duration = Duration::from_secs(1);
 
-/// How long a closed connection takes to be noticed by the broker.
-const CLOSING: Duration = Duration::from_millis(10);
+/// How long it lasts while only late answers are out.
+const LONG_READ: Duration = Duration::from_secs(30);
 
 /// How long a reader that failed waits before the next one begins.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long leaving waits for answers that are on their way.
-const MOMENT: Duration = Duration::from_millis(50);
-
-/// How long we go on listening for those who have not answered.
-const LATE: Duration = Duration::from_secs(30);
+/// How long leaving waits for answers that are on their way, and for the reader to end.
+const MOMENT: Duration = Duration::from_millis(30);
 
 /// What workers answered to one request.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -65,24 +65,15 @@ pub(super) struct Mailbox {
     broker: Arc<dyn Broker>,
     /// `control_exchange`
     namespace: String,
-    tickets: Mutex<HashMap<String, Ticket>>,
+    tickets: Mutex<Tickets>,
     /// A reader runs.
     reading: AtomicBool,
+    /// Nothing is read any more.
+    leaving: AtomicBool,
     late: mpsc::UnboundedSender<Late>,
     /// A reply was delivered.
     delivered: Notify,
-    reader: Mutex<Option<AbortHandle>>,
-}
-
-#[derive(Debug)]
-struct Ticket {
-    method: String,
-    asked: Instant,
-    /// Answers that may still come: listeners that have not answered.
-    outstanding: u64,
-    /// Answers that came, possibly before the broker had told us how many there may be.
-    answered: u64,
-    waiter: mpsc::UnboundedSender<Reply>,
+    reader: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Mailbox {
@@ -97,6 +88,7 @@ impl Mailbox {
             namespace: control_exchange.into(),
             tickets: Mutex::default(),
             reading: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             late,
             delivered: Notify::new(),
             reader: Mutex::default(),
@@ -130,18 +122,19 @@ impl Mailbox {
         let reply_to = self.broker.reply_to();
         let address = (reply_to.exchange.as_str(), reply_to.routing_key.as_str());
         let message = request.message(&self.namespace, &ticket, Some(address))?;
-        self.open(&ticket, &request.method, waiter);
+        self.tickets().open(&ticket, &request.method, Instant::now(), waiter);
         let sent = self.broker.broadcast(&exchange(&self.namespace), &message).await;
         let listeners = match sent {
             Ok(listeners) => listeners,
             Err(error) => {
-                self.close(&ticket);
+                self.tickets().close(&ticket);
                 return Err(error);
             }
         };
         // Only those named answer, whoever else listens.
         let most = request.destination.as_ref().map_or(u64::MAX, |names| names.len() as u64);
-        self.expect(&ticket, listeners.unwrap_or(expected.len() as u64).min(most));
+        let listening = listeners.unwrap_or(expected.len() as u64).min(most);
+        self.tickets().expect(&ticket, listening);
         let mut answers = Answers { listeners, ..Answers::default() };
         let deadline = Instant::now() + timeout;
         if listeners != Some(0) {
@@ -161,70 +154,50 @@ impl Mailbox {
     }
 
     /// Leaves nothing of ours on the broker. Answers that are on their way are waited for a moment:
-    /// with none outstanding, not even a list that expires has to stay.
-    ///
-    /// `through` is our own broker, or the next connection where ours was lost.
+    /// with none out, not even a list that expires has to stay.
     ///
     /// # Errors
-    /// [`crate::Error::Broker`].
-    pub async fn leave(&self, through: &dyn Broker) -> Result<()> {
+    /// [`crate::Error::Broker`]; it may be tried again.
+    pub async fn leave(&self) -> Result<()> {
         let answered = async {
-            while self.is_outstanding() {
+            while self.owed() {
                 self.delivered.notified().await;
             }
         };
         // Out of time: the list stays behind, and expires.
         let _ = tokio::time::timeout(MOMENT, answered).await;
         self.stop_reading().await;
-        through.close_replies(&self.broker.reply_to(), self.is_outstanding()).await
+        self.broker.close_replies(self.owed()).await
+    }
+
+    /// Whether an answer is still out.
+    pub fn owed(&self) -> bool {
+        self.tickets().owed(Instant::now())
     }
 
     /// Ends the reader first: it would pop what leaving puts into the list to make it expire.
     async fn stop_reading(&self) {
-        self.reading.store(true, Ordering::Release);
+        self.leaving.store(true, Ordering::Release);
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(reader) = reader {
+        let Some(mut reader) = reader else { return };
+        // Whatever is put into the list wakes it.
+        if let Err(error) = self.broker.close_replies(true).await {
+            tracing::debug!(%error, "the reader of replies could not be woken");
+        }
+        if tokio::time::timeout(MOMENT, &mut reader).await.is_err() {
             reader.abort();
-            // The broker has to see its connection close before it hears of the list again.
-            tokio::time::sleep(CLOSING).await;
         }
-    }
-
-    fn is_outstanding(&self) -> bool {
-        self.tickets().values().any(|ticket| ticket.outstanding > 0)
-    }
-
-    fn open(&self, ticket: &str, method: &str, waiter: mpsc::UnboundedSender<Reply>) {
-        let ticket_of = Ticket {
-            method: method.into(),
-            asked: Instant::now(),
-            // Until the broker has told: somebody may answer.
-            outstanding: u64::MAX,
-            answered: 0,
-            waiter,
-        };
-        self.tickets().insert(ticket.into(), ticket_of);
-    }
-
-    fn expect(&self, ticket: &str, listeners: u64) {
-        if let Some(ticket) = self.tickets().get_mut(ticket) {
-            ticket.outstanding = listeners.saturating_sub(ticket.answered);
-        }
-    }
-
-    fn close(&self, ticket: &str) {
-        self.tickets().remove(ticket);
     }
 
     /// Starts the reader where none runs. It ends by itself.
     fn read(self: &Arc<Self>) {
-        if self.reading.swap(true, Ordering::AcqRel) {
+        if self.leaving.load(Ordering::Acquire) || self.reading.swap(true, Ordering::AcqRel) {
             return;
         }
         let mailbox = Arc::clone(self);
         let reader = tokio::spawn(async move {
-            while mailbox.awaits() {
-                match mailbox.broker.reply(READ).await {
+            while let Some(wait) = mailbox.patience() {
+                match mailbox.broker.reply(wait).await {
                     Ok(Some(Ok(message))) => match Reply::read(&message) {
                         Ok(reply) => mailbox.deliver(reply),
                         Err(reason) => tracing::debug!(reason, "a reply that cannot be read"),
@@ -240,54 +213,34 @@ impl Mailbox {
                 }
             }
             mailbox.reading.store(false, Ordering::Release);
-            if mailbox.awaits_somebody() {
+            if mailbox.tickets().awaited() {
                 mailbox.read();
             }
         });
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.abort_handle());
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
     }
 
     fn deliver(&self, reply: Reply) {
-        self.count(reply);
-        self.delivered.notify_one();
-    }
-
-    fn count(&self, reply: Reply) {
-        let late = {
-            let mut tickets = self.tickets();
-            let Some(ticket) = tickets.get_mut(&reply.ticket) else { return };
-            ticket.outstanding = ticket.outstanding.saturating_sub(1);
-            ticket.answered += 1;
-            match ticket.waiter.send(reply) {
-                Ok(()) => None,
-                Err(mpsc::error::SendError(reply)) => Some(Late {
-                    method: ticket.method.clone(),
-                    hostname: reply.hostname,
-                    value: reply.value,
-                }),
-            }
-        };
+        let late = self.tickets().deliver(reply);
         if let Some(late) = late {
             // Nobody listens only while the connection itself is going away.
             let _ = self.late.send(late);
         }
+        self.delivered.notify_one();
     }
 
-    /// Whether an answer may still come; forgets the tickets whose answers will not.
-    fn awaits(&self) -> bool {
-        let mut tickets = self.tickets();
-        tickets.retain(|_, ticket| {
-            !ticket.waiter.is_closed() || ticket.outstanding > 0 && ticket.asked.elapsed() < LATE
-        });
-        !tickets.is_empty()
+    /// How long the next read may last; `None`: there is nothing to read for.
+    fn patience(&self) -> Option<Duration> {
+        let (mut tickets, now) = (self.tickets(), Instant::now());
+        tickets.prune(now);
+        match self.leaving.load(Ordering::Acquire) {
+            true => None,
+            false if tickets.awaited() => Some(READ),
+            false => tickets.owed(now).then_some(LONG_READ),
+        }
     }
 
-    /// Whether a request of ours is waiting right now.
-    fn awaits_somebody(&self) -> bool {
-        self.tickets().values().any(|ticket| !ticket.waiter.is_closed())
-    }
-
-    fn tickets(&self) -> std::sync::MutexGuard<'_, HashMap<String, Ticket>> {
+    fn tickets(&self) -> std::sync::MutexGuard<'_, Tickets> {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

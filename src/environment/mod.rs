@@ -57,6 +57,8 @@ struct Inner {
     link: Mutex<Link>,
     /// What the present connection offers; `None` while there is none.
     connection: channel::Sender<Option<Arc<Connection>>>,
+    /// Mailboxes of connections that are no more, whose reply lists may still be there.
+    retired: Mutex<Vec<Arc<Mailbox>>>,
     looks: Looks,
     /// Goes up with the state's revision and with the link.
     revision: channel::Sender<u64>,
@@ -92,6 +94,7 @@ impl Environment {
             keep,
             state: Mutex::new(State::new(Rules::Ours, budget)),
             connection: channel::Sender::new(None),
+            retired: Mutex::default(),
             looks: Looks::default(),
             revision: channel::Sender::new(0),
             appeared,

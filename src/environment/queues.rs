@@ -32,6 +32,8 @@ struct Progress {
     cursor: u64,
     exchanges: BTreeSet<String>,
     through: Option<Instant>,
+    /// How far the search for what killed processes of ours left has come; `None`: through.
+    leftovers: Option<u64>,
 }
 
 impl Search {
@@ -45,21 +47,43 @@ impl Search {
 
     async fn go_on(&self, broker: &dyn Broker) -> Result<Progress> {
         let mut progress = self.progress();
-        if progress.through.is_some_and(|at| at.elapsed() < SEARCH_AGAIN) {
-            return Ok(progress);
-        }
-        let began = Instant::now();
-        while began.elapsed() < SEARCH {
-            let (cursor, found) = broker.scan_exchanges(progress.cursor).await?;
-            progress.exchanges.extend(found);
-            progress.cursor = cursor;
-            if cursor == 0 {
-                progress.through = Some(Instant::now());
-                break;
-            }
+        let until = Instant::now() + SEARCH;
+        if progress.through.is_none_or(|at| at.elapsed() >= SEARCH_AGAIN) {
+            progress.search(broker, until).await?;
+        } else if progress.leftovers.is_some() {
+            progress.expire(broker, until).await;
         }
         self.keep(progress.clone());
         Ok(progress)
+    }
+}
+
+impl Progress {
+    async fn search(&mut self, broker: &dyn Broker, until: Instant) -> Result<()> {
+        while Instant::now() < until {
+            let (cursor, found) = broker.scan_exchanges(self.cursor).await?;
+            self.exchanges.extend(found);
+            self.cursor = cursor;
+            if cursor == 0 {
+                self.through = Some(Instant::now());
+                self.leftovers = Some(0);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A user who may not do it watches all the same.
+    async fn expire(&mut self, broker: &dyn Broker, until: Instant) {
+        while let Some(cursor) = self.leftovers.filter(|_| Instant::now() < until) {
+            self.leftovers = match broker.expire_replies(cursor).await {
+                Ok(next) => (next != 0).then_some(next),
+                Err(error) => {
+                    tracing::debug!(%error, "what others left cannot be made to expire");
+                    None
+                }
+            };
+        }
     }
 }
 

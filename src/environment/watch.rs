@@ -13,7 +13,7 @@ use crate::config::UrlSource;
 use crate::error::{Error, Result};
 use crate::state::Kind;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -28,7 +28,7 @@ const HEALTHY: Duration = Duration::from_secs(2);
 /// How soon a look that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// How long leaving may take.
+/// How long leaving may take: an end that was asked for does not wait for a broker that is away.
 const LEAVE: Duration = Duration::from_secs(1);
 
 /// What a row may say of an URL before anything is contacted: transport, and the URL without secrets.
@@ -80,33 +80,45 @@ async fn supervise(environment: Environment) {
 
 /// Ends the present connection; nothing of ours stays on the broker.
 pub(super) async fn leave(environment: &Environment) {
+    retire(environment);
+    tidy_up(environment).await;
+}
+
+/// Nobody gets the present connection any more; what is ours on its broker has yet to go.
+fn retire(environment: &Environment) {
     if let Some(connection) = environment.0.connection.send_replace(None) {
-        tidy_up(&connection, connection.broker.as_ref()).await;
+        let mut retired = environment.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.push(Arc::clone(&connection.mailbox));
     }
 }
 
-/// Removes the reply list of a connection, through it or the one after it.
-async fn tidy_up(connection: &Connection, through: &dyn Broker) {
-    match tokio::time::timeout(LEAVE, connection.mailbox.leave(through)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the reply list could not be removed"),
-        Err(_) => tracing::debug!("the reply list could not be removed in time"),
-    }
+/// Removes the reply lists of connections that are no more. One that cannot be reached is tried
+/// again, for as long as an answer may come.
+async fn tidy_up(environment: &Environment) {
+    let retired = || environment.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
+    let mailboxes = std::mem::take(&mut *retired());
+    let tidied = mailboxes.into_iter().map(async |mailbox| {
+        let reason = match tokio::time::timeout(LEAVE, mailbox.leave()).await {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".into(),
+        };
+        tracing::debug!(reason, "a reply list could not be removed");
+        mailbox.owed().then_some(mailbox)
+    });
+    let left = futures_util::future::join_all(tidied).await;
+    retired().extend(left.into_iter().flatten());
 }
 
 async fn keep_connected(environment: &Environment) {
     let mut waits = backoff();
-    let mut lost: Option<Arc<Connection>> = None;
     loop {
         set(environment, Status::Connecting, None, None);
         let began = Instant::now();
         let error = match connect(environment).await {
             Ok(broker) => {
-                if let Some(lost) = lost.take() {
-                    tidy_up(&lost, broker.as_ref()).await;
-                }
-                let error = live(environment, broker).await;
-                lost = environment.0.connection.send_replace(None);
+                let ((), error) = tokio::join!(tidy_up(environment), live(environment, broker));
+                retire(environment);
                 if began.elapsed() > HEALTHY {
                     waits = backoff();
                 }

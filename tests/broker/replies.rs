@@ -76,7 +76,7 @@ async fn nothing_stays_where_no_answer_is_out() {
     let broker = connect(&redis).await;
     let list = broker.reply_to().routing_key;
     redis.command::<()>(&["LPUSH", &list, "an answer"]);
-    broker.close_replies(&broker.reply_to(), false).await.unwrap();
+    broker.close_replies(false).await.unwrap();
     assert_eq!(redis.command::<Vec<String>>(&["KEYS", "*"]), Vec::<String>::new());
 }
 
@@ -86,7 +86,7 @@ async fn a_late_answer_expires() {
     let broker = connect(&redis).await;
     let list = broker.reply_to().routing_key;
     redis.command::<()>(&["LPUSH", &list, "an answer"]);
-    broker.close_replies(&broker.reply_to(), true).await.unwrap();
+    broker.close_replies(true).await.unwrap();
     redis.command::<()>(&["LPUSH", &list, "a busy worker's"]);
     let left: Vec<String> = redis.command(&["LRANGE", &list, "0", "-1"]);
     assert_eq!(left, ["a busy worker's", "x"]);

@@ -105,6 +105,16 @@ impl CeleryWorker {
         self.process.kill();
     }
 
+    /// SIGSTOP: it keeps its connections and says nothing.
+    pub fn freeze(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
     /// SIGTERM, the warm shutdown, and waits for its end.
     pub fn term(&mut self) {
         self.process.signal(Signal::TERM);

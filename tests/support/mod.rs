@@ -8,6 +8,7 @@
 pub mod celery;
 pub mod neovim;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod server;
 pub mod wait;

@@ -117,7 +117,12 @@ impl Layout {
 
     /// A glob for the binding sets of all exchanges.
     pub fn binding_pattern(&self) -> String {
-        format!("{}_kombu.binding.*", glob_escaped(self.prefix()))
+        self.pattern("_kombu.binding.", "")
+    }
+
+    /// A glob for every key that begins and ends like this.
+    pub fn pattern(&self, begins: &str, ends: &str) -> String {
+        format!("{}{begins}*{ends}", glob_escaped(self.prefix()))
     }
 
     /// The exchange that a binding set belongs to.

@@ -104,9 +104,12 @@ impl Broker for Redis {
         Ok(raw.map(|raw| Message::from_envelope(&raw).map_err(|error| error.to_string())))
     }
 
-    async fn close_replies(&self, replies: &ReplyTo, outstanding: bool) -> Result<()> {
-        let key = self.layout().key(&replies.routing_key);
-        reply::close(&key, &mut self.commands(), outstanding).await
+    async fn close_replies(&self, owed: bool) -> Result<()> {
+        self.replies.close(&self.layout(), &mut self.commands(), owed).await
+    }
+
+    async fn expire_replies(&self, cursor: u64) -> Result<u64> {
+        reply::expire(&self.layout(), &mut self.commands(), cursor, SCAN).await
     }
 
     async fn bindings(&self, exchange: &str) -> Result<Vec<Binding>> {

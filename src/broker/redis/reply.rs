@@ -5,12 +5,19 @@ use super::super::url::Server;
 use super::client::{self, broken};
 use super::keys::Layout;
 use crate::error::Result;
+use ::redis::RedisResult;
 use ::redis::aio::MultiplexedConnection;
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// What we leave for answers that are still out expires after this many seconds.
 const EXPIRES: u32 = 3600;
+
+/// Reads of one list that may wait at once: the last one, and those of lines that were cut.
+const READS: usize = 8;
+
+/// What `TTL` answers of a key that does not expire.
+const FOR_EVER: i64 = -1;
 
 /// Our list, and the connection that waits on it.
 #[derive(Debug)]
@@ -55,23 +62,70 @@ impl Replies {
         *held = Some(connection);
         Ok(popped.map(|(_, raw)| raw))
     }
+
+    /// Removes the list. Where an answer is owed, what a late `LPUSH` would create again is put
+    /// there now, with a time to live: `LPUSH` keeps it. `commands` may be lost already.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    pub async fn close(
+        &self,
+        layout: &Layout,
+        commands: &mut MultiplexedConnection,
+        owed: bool,
+    ) -> Result<()> {
+        let key = layout.key(&self.list);
+        match close(&key, commands, owed).await {
+            Err(error) if error.is_io_error() => {
+                let mut anew = client::commands(&self.server).await?;
+                close(&key, &mut anew, owed).await
+            }
+            closed => closed,
+        }
+        .map_err(|error| broken("leaving", &error))
+    }
 }
 
-/// Removes a reply list. Where answers are out, what a late `LPUSH` would create again is put there
-/// now, with a time to live: `LPUSH` keeps it.
+async fn close(key: &str, commands: &mut MultiplexedConnection, owed: bool) -> RedisResult<()> {
+    let del: RedisResult<()> = ::redis::cmd("DEL").arg(key).query_async(commands).await;
+    del?;
+    // A read of ours that nobody waits for any more takes the first one.
+    for _ in 0..if owed { READS } else { 0 } {
+        let mut place = ::redis::pipe();
+        place.cmd("RPUSH").arg(key).arg("x").ignore();
+        place.cmd("EXPIRE").arg(key).arg(EXPIRES);
+        let (placed,): (bool,) = place.query_async(commands).await?;
+        if placed {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One step of the search for lists of ours that do not expire, whoever left them: what lies there
+/// for an hour is nobody's.
 ///
 /// # Errors
 /// [`crate::Error::Broker`].
-pub(super) async fn close(
-    key: &str,
+pub(super) async fn expire(
+    layout: &Layout,
     commands: &mut MultiplexedConnection,
-    outstanding: bool,
-) -> Result<()> {
-    let mut leave = ::redis::pipe();
-    leave.cmd("DEL").arg(key).ignore();
-    if outstanding {
-        leave.cmd("RPUSH").arg(key).arg("x").ignore();
-        leave.cmd("EXPIRE").arg(key).arg(EXPIRES).ignore();
+    cursor: u64,
+    count: usize,
+) -> Result<u64> {
+    let mut scan = ::redis::cmd("SCAN");
+    scan.arg(cursor).arg("MATCH").arg(layout.pattern("lazycelery.", ".reply"));
+    scan.arg("COUNT").arg(count).arg("TYPE").arg("list");
+    let scanned = scan.query_async(commands).await;
+    let (next, keys): (u64, Vec<Vec<u8>>) = scanned.map_err(|error| broken("SCAN", &error))?;
+    for key in keys {
+        let ttl: RedisResult<i64> = ::redis::cmd("TTL").arg(&key).query_async(commands).await;
+        if ttl.map_err(|error| broken("TTL", &error))? == FOR_EVER {
+            let mut expire = ::redis::cmd("EXPIRE");
+            let expired: RedisResult<()> =
+                expire.arg(&key).arg(EXPIRES).query_async(commands).await;
+            expired.map_err(|error| broken("EXPIRE", &error))?;
+        }
     }
-    leave.query_async(commands).await.map_err(|error| broken("leaving", &error))
+    Ok(next)
 }

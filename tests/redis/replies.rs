@@ -1,0 +1,126 @@
+//! Our reply list: who is late is still heard, and nothing of ours stays that does not expire.
+
+use super::{rows, wait_for_environment, wait_for_row};
+use crate::support::celery::{CeleryWorker, Options};
+use crate::support::proxy::Proxy;
+use crate::support::redis::Redis;
+use crate::support::server::Server;
+use crate::support::wait::wait_until;
+use serde_json::json;
+
+/// Length and time to live of every list of ours.
+fn reply_lists(redis: &Redis) -> Vec<(i64, i64)> {
+    let keys: Vec<String> = redis.command(&["KEYS", "lazycelery.*"]);
+    let ask = |what: &str, key: &str| redis.command::<i64>(&[what, key]);
+    keys.iter().map(|key| (ask("LLEN", key), ask("TTL", key))).collect()
+}
+
+/// Waits until a late answer lies in a list of ours, and that list expires within the hour.
+#[track_caller]
+fn wait_for_expiring_answer(redis: &Redis) {
+    let left = wait_until("the late answer", || {
+        let left = reply_lists(redis);
+        if left.iter().any(|(length, _)| *length > 1) { Ok(left) } else { Err(left) }
+    });
+    assert!(left.iter().all(|(_, expires)| (1..=3600).contains(expires)), "{left:?}");
+}
+
+/// Asks a frozen worker.
+#[track_caller]
+fn ask_in_vain(server: &mut Server) {
+    let silent = server.call("worker/inspect", json!({ "method": "ping" })).unwrap_err();
+    assert_eq!(silent["data"]["kind"], "no_reply", "{silent}");
+}
+
+#[test]
+fn an_answer_that_is_out_is_waited_for_with_long_reads() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options::default());
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    let monitor = redis.monitor();
+    worker.freeze();
+    ask_in_vain(&mut server);
+    wait_until("a long read", || {
+        let long = |line: &String| line.contains("\"BRPOP\"") && line.ends_with("\"30.0\"");
+        monitor.lines().iter().any(long)
+    });
+    worker.thaw();
+    let details = json!({ "hostname": worker.hostname() });
+    wait_until("the late answer to be taken", || {
+        let lists = reply_lists(&redis);
+        let last = server.call("worker/get", details.clone());
+        if lists.is_empty() && last.is_ok() { Ok(()) } else { Err((lists, last)) }
+    });
+    server.finish();
+    assert_eq!(reply_lists(&redis), [], "nothing is out, nothing stays");
+}
+
+#[test]
+fn f16_an_answer_that_comes_after_the_end_expires() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options::default());
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    worker.freeze();
+    ask_in_vain(&mut server);
+    server.finish();
+    worker.thaw();
+    wait_for_expiring_answer(&redis);
+}
+
+#[test]
+fn f16_an_answer_that_comes_after_the_connection_was_lost_expires() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options::default());
+    let proxy = Proxy::to(redis.port());
+    let mut server = Server::start(&["--broker", &proxy.url(0)], &[]);
+    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    worker.freeze();
+    ask_in_vain(&mut server);
+    proxy.cut();
+    wait_for_environment(&mut server, |row| {
+        row["status"] == "connected"
+            && row["missed"].as_array().is_some_and(|gaps| !gaps.is_empty())
+    });
+    wait_until("the list to be left", || !reply_lists(&redis).is_empty());
+    worker.thaw();
+    wait_for_expiring_answer(&redis);
+    server.finish();
+}
+
+#[test]
+fn f16_a_connection_that_is_lost_just_before_the_end_leaves_a_list_that_expires() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options::default());
+    let proxy = Proxy::to(redis.port());
+    let mut server = Server::start(&["--broker", &proxy.url(0)], &[]);
+    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    worker.freeze();
+    ask_in_vain(&mut server);
+    proxy.refuse();
+    wait_for_environment(&mut server, |row| {
+        row["retry_in"].as_f64().is_some_and(|wait| wait > 2.0)
+    });
+    proxy.clear();
+    server.finish();
+    worker.thaw();
+    wait_for_expiring_answer(&redis);
+}
+
+#[test]
+fn f16_what_a_killed_process_left_gets_an_hour_to_live() {
+    let redis = Redis::start();
+    let list = "lazycelery.elsewhere.7.0123456789abcdef.reply";
+    redis.command::<()>(&["LPUSH", list, "an answer of last week"]);
+    redis.command::<()>(&["LPUSH", "lazycelery.notes", "somebody else's"]);
+    let expires = |key: &str| redis.command::<i64>(&["TTL", key]);
+    let mut server = Server::on(&redis);
+    wait_until("the search", || {
+        rows(&mut server, "queue/list", json!({}));
+        if expires(list) > 0 { Ok(()) } else { Err(expires(list)) }
+    });
+    assert!(expires(list) <= 3600);
+    assert_eq!(expires("lazycelery.notes"), -1);
+    wait_for_row(&mut server, "environment/list", "default", |row| row["status"] == "connected");
+}

@@ -1,0 +1,101 @@
+//! A line to a server that goes bad when told to: cut, refused, or silent without an end.
+
+use super::process::free_port;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What the line does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Weather {
+    /// Passes everything on.
+    #[default]
+    Fair,
+    /// Closes whoever connects.
+    Refusing,
+    /// Takes everything and passes nothing on: a host that is gone without a FIN.
+    Swallowing,
+}
+
+#[derive(Default)]
+struct Line {
+    weather: Mutex<Weather>,
+    ends: Mutex<Vec<TcpStream>>,
+}
+
+/// A TCP proxy on a port of its own.
+pub struct Proxy {
+    port: u16,
+    line: Arc<Line>,
+}
+
+impl Proxy {
+    /// Passes everything on to a port of this machine.
+    pub fn to(port: u16) -> Proxy {
+        let own = free_port();
+        let listener = TcpListener::bind(("127.0.0.1", own)).unwrap();
+        let line = Arc::<Line>::default();
+        let shared = Arc::clone(&line);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if *shared.weather.lock().unwrap() != Weather::Refusing {
+                    carry(client, port, &shared);
+                }
+            }
+        });
+        Proxy { port: own, line }
+    }
+
+    /// `redis://127.0.0.1:PORT/DB`
+    pub fn url(&self, db: u8) -> String {
+        format!("redis://127.0.0.1:{}/{db}", self.port)
+    }
+
+    /// Closes every connection; new ones are accepted.
+    pub fn cut(&self) {
+        for end in self.line.ends.lock().unwrap().drain(..) {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Closes every connection and each new one at once.
+    pub fn refuse(&self) {
+        *self.line.weather.lock().unwrap() = Weather::Refusing;
+        self.cut();
+    }
+
+    /// From now on nothing passes, in neither direction, and nothing is closed.
+    pub fn swallow(&self) {
+        *self.line.weather.lock().unwrap() = Weather::Swallowing;
+    }
+
+    /// New connections work again.
+    pub fn clear(&self) {
+        *self.line.weather.lock().unwrap() = Weather::Fair;
+    }
+}
+
+fn carry(client: TcpStream, port: u16, line: &Arc<Line>) {
+    // A server that is down is a line that is cut.
+    let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
+    for (from, to) in [(&client, &server), (&server, &client)] {
+        let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+        let line = Arc::clone(line);
+        thread::spawn(move || pass(from, to, &line));
+    }
+    line.ends.lock().unwrap().extend([client, server]);
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, line: &Line) {
+    let mut bytes = vec![0; 64 << 10];
+    while let Ok(read @ 1..) = from.read(&mut bytes) {
+        let swallowed = *line.weather.lock().unwrap() == Weather::Swallowing;
+        if !swallowed && to.write_all(&bytes[..read]).is_err() {
+            break;
+        }
+    }
+    if *line.weather.lock().unwrap() != Weather::Swallowing {
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}
