@@ -2,6 +2,7 @@
 
 mod outages;
 mod queues;
+mod recordings;
 mod replies;
 mod tasks;
 mod workers;

@@ -252,6 +252,12 @@ impl Environment {
     }
 
     /// Wakes everybody who shows something.
+    /// Forgets everything: a recording begins again.
+    fn begin_again(&self) {
+        self.state().begin_again();
+        self.changed();
+    }
+
     fn changed(&self) {
         self.0.revision.send_modify(|revision| *revision += 1);
     }

@@ -3,7 +3,7 @@
 
 use super::{Environment, Need};
 use crate::error::{Error, Result};
-use crate::state::Observation;
+use crate::state::{Kind, Observation};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -27,10 +27,7 @@ impl Recorder {
     pub fn write(&self, observation: &Observation) {
         let mut tape = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Tape { file, failed: failed @ None }) = tape.as_mut() {
-            let written = serde_json::to_writer(&mut *file, observation)
-                .map_err(|error| error.to_string())
-                .and_then(|()| file.write_all(b"\n").map_err(|error| error.to_string()));
-            *failed = written.err();
+            *failed = append(file, observation).err().map(|error| error.to_string());
         }
     }
 
@@ -51,6 +48,13 @@ impl Recorder {
             None => Ok(()),
         }
     }
+}
+
+/// Once a second what was written reaches the file: whoever is killed loses no more than that.
+fn append(file: &mut BufWriter<File>, observation: &Observation) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *file, observation)?;
+    file.write_all(b"\n")?;
+    if matches!(observation.kind, Kind::Tick) { file.flush() } else { Ok(()) }
 }
 
 /// Records an environment into `path` (mode 0600, never over an existing file) until `stop`.

@@ -219,6 +219,13 @@ impl State {
         changes
     }
 
+    /// Forgets everything but its revision, by which readers know what they have: what comes next
+    /// may be what came before.
+    pub fn begin_again(&mut self) {
+        let revision = self.revision + 1;
+        *self = State { revision, ..State::new(self.rules, self.tasks.budget()) };
+    }
+
     /// Goes up with every change that a reader could see.
     pub fn revision(&self) -> u64 {
         self.revision

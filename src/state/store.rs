@@ -57,6 +57,11 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// The bytes that it keeps to.
+    pub fn budget(&self) -> usize {
+        self.budget
+    }
+
     /// An empty store that keeps to `budget` bytes.
     pub fn new(budget: usize) -> Store {
         Store { budget, ..Store::default() }
