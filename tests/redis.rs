@@ -1,5 +1,6 @@
 //! The real binary against a real Redis and real Celery workers, mostly on Celery's defaults.
 
+mod backend;
 mod outages;
 mod queues;
 mod recordings;

@@ -3,6 +3,7 @@
 
 mod broker;
 mod demo;
+mod environments;
 mod guest;
 mod neovim;
 mod process;

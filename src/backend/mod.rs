@@ -40,6 +40,12 @@ pub trait ResultBackend: Send + Sync + std::fmt::Debug {
     /// [`crate::Error::ResultBackend`].
     async fn scan(&self, cursor: u64) -> Result<(u64, Vec<String>)>;
 
+    /// Is it there? At most 3 s.
+    ///
+    /// # Errors
+    /// [`crate::Error::ResultBackend`].
+    async fn ping(&self) -> Result<()>;
+
     /// Listens to results as they are stored.
     ///
     /// # Errors

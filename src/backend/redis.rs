@@ -72,6 +72,10 @@ impl ResultBackend for Redis {
         Ok((next, keys.iter().filter_map(|key| self.names.uuid(key)).collect()))
     }
 
+    async fn ping(&self) -> Result<()> {
+        self.ask("PING", &::redis::cmd("PING")).await
+    }
+
     async fn subscribe(&self) -> Result<Box<dyn Stores>> {
         let pattern = self.names.pattern();
         let subscriber = Subscriber::connect(&self.server, pattern.as_bytes()).await;

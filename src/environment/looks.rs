@@ -2,7 +2,7 @@
 //! the time that an answer takes (design, "How often we look").
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -116,8 +116,8 @@ impl Look {
 #[derive(Debug, Default)]
 pub(super) struct Looks {
     needs: [AtomicUsize; NEEDS.len()],
-    /// Until when the last look of each kind counts as now.
-    finished: Mutex<[Option<Instant>; Look::ALL.len()]>,
+    /// What came of the last look of each kind.
+    finished: Mutex<[Option<Outcome>; Look::ALL.len()]>,
     released: Mutex<Option<Instant>>,
     /// Somebody came or went.
     moved: Notify,
@@ -125,6 +125,23 @@ pub(super) struct Looks {
     arrived: Notify,
     /// A look was finished.
     done: Notify,
+}
+
+/// How a look ended.
+#[derive(Debug, Clone, Copy)]
+struct Outcome {
+    /// Until then it counts as now.
+    valid: Instant,
+    reach: Reach,
+}
+
+/// How far a look reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All there is was seen.
+    Whole,
+    /// Bounds ended it before.
+    Part,
 }
 
 impl Looks {
@@ -197,9 +214,7 @@ impl Looks {
         let Some(before) = look.after() else { return };
         loop {
             let finished = self.finished();
-            if self.finished.lock().unwrap_or_else(PoisonError::into_inner)[before as usize]
-                .is_some()
-            {
+            if self.outcomes()[before as usize].is_some() {
                 return;
             }
             finished.await;
@@ -207,19 +222,19 @@ impl Looks {
     }
 
     /// Notes that a look which began at `started` is through, and answers how long to rest.
-    pub fn finish(&self, look: Look, started: Instant) -> Duration {
+    pub fn finish(&self, look: Look, reach: Reach, started: Instant) -> Duration {
         let took = started.elapsed();
         let rest = rest(look, took);
         // The next look may take as long again.
         let valid = Instant::now() + rest + look.interval() + took;
-        self.finished.lock().unwrap_or_else(PoisonError::into_inner)[look as usize] = Some(valid);
+        self.outcomes()[look as usize] = Some(Outcome { valid, reach });
         self.done.notify_waiters();
         rest
     }
 
     /// Forgets what was finished: a new connection has looked at nothing yet.
     pub fn forget(&self) {
-        *self.finished.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
+        *self.outcomes() = Default::default();
     }
 
     /// Resolves when a look is finished after this call, polled or not.
@@ -227,16 +242,27 @@ impl Looks {
         self.done.notified()
     }
 
-    /// The names of those that have not been through lately, each once.
-    pub fn unfinished(&self, looks: &[Look]) -> Vec<&'static str> {
-        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether all of these have been through lately.
+    pub fn through(&self, looks: &[Look]) -> bool {
+        let (outcomes, now) = (self.outcomes(), Instant::now());
+        looks.iter().all(|look| outcomes[*look as usize].is_some_and(|last| now < last.valid))
+    }
+
+    /// The names of those that have not been through lately, or saw a part only; each once.
+    pub fn incomplete(&self, looks: &[Look]) -> Vec<&'static str> {
+        let (outcomes, now) = (self.outcomes(), Instant::now());
+        let whole = |last: Outcome| now < last.valid && last.reach == Reach::Whole;
         let mut names: Vec<_> = looks
             .iter()
-            .filter(|look| finished[**look as usize].is_none_or(|valid| Instant::now() >= valid))
+            .filter(|look| !outcomes[**look as usize].is_some_and(whole))
             .map(|look| look.name())
             .collect();
         names.dedup();
         names
+    }
+
+    fn outcomes(&self) -> MutexGuard<'_, [Option<Outcome>; Look::ALL.len()]> {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -269,9 +295,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_look_is_fresh_for_two_intervals() {
         let looks = Looks::default();
-        looks.finish(Look::Depths, Instant::now());
-        assert!(looks.unfinished(&[Look::Depths]).is_empty());
+        looks.finish(Look::Depths, Reach::Whole, Instant::now());
+        assert!(looks.through(&[Look::Depths]) && looks.incomplete(&[Look::Depths]).is_empty());
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(looks.unfinished(&[Look::Names, Look::Depths]), ["queues"]);
+        assert!(!looks.through(&[Look::Depths]));
+        assert_eq!(looks.incomplete(&[Look::Names, Look::Depths]), ["queues"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_saw_a_part_is_not_waited_for_and_told() {
+        let looks = Looks::default();
+        looks.finish(Look::Unacked, Reach::Part, Instant::now());
+        assert!(looks.through(&[Look::Unacked]));
+        assert_eq!(looks.incomplete(&[Look::Unacked]), ["unacked"]);
     }
 }

@@ -134,7 +134,7 @@ impl Environment {
     }
 
     /// Waits until what `looks` ask for was looked at just now, at most [`PATIENCE`]; answers the
-    /// names of what is still unfinished. Needs a [`Lease`] on the same needs.
+    /// names of what was not, or only in part. Needs a [`Lease`] on the same needs.
     ///
     /// # Errors
     /// [`Error::NotConnected`] where the cluster was never reached: there is nothing to answer from.
@@ -147,19 +147,19 @@ impl Environment {
         loop {
             revision.borrow_and_update();
             let finished = self.0.looks.finished();
-            let unfinished = self.0.looks.unfinished(looks);
-            if unfinished.is_empty() {
-                return Ok(unfinished);
+            if self.0.looks.through(looks) {
+                return Ok(self.0.looks.incomplete(looks));
             }
             if let Some(trouble) = self.trouble() {
-                return if self.link().ever_connected { Ok(unfinished) } else { Err(trouble) };
+                let ever_connected = self.link().ever_connected;
+                return ever_connected.then(|| self.0.looks.incomplete(looks)).ok_or(trouble);
             }
             tokio::select! {
                 () = finished => {}
                 _ = revision.changed() => {}
                 () = tokio::time::sleep_until(deadline) => {
                     return if self.link().ever_connected {
-                        Ok(self.0.looks.unfinished(looks))
+                        Ok(self.0.looks.incomplete(looks))
                     } else {
                         Err(self.not_connected("no answer within 3 s"))
                     };
@@ -168,11 +168,11 @@ impl Environment {
         }
     }
 
-    /// The looks of these that are not fresh now; for whoever does not wait for them.
-    pub fn unfinished(&self, looks: &[Look]) -> Vec<&'static str> {
+    /// The looks of these that are not fresh now, or saw a part; for whoever does not wait for them.
+    pub fn incomplete(&self, looks: &[Look]) -> Vec<&'static str> {
         match self.0.replay {
             Some(_) => Vec::new(),
-            None => self.0.looks.unfinished(looks),
+            None => self.0.looks.incomplete(looks),
         }
     }
 

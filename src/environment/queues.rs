@@ -1,5 +1,6 @@
 //! What queues there are, how long they are, what waits in them and what workers hold of them.
 
+use super::looks::Reach;
 use super::{Connection, Environment};
 use crate::broker::Broker;
 use crate::celery::TaskMessage;
@@ -170,7 +171,7 @@ fn head(queue: &str, messages: Vec<TaskMessage>, total: u64) -> Kind {
 }
 
 /// What workers hold and have not acknowledged.
-pub(super) async fn unacked(environment: &Environment, connection: &Connection) -> Result<()> {
+pub(super) async fn unacked(environment: &Environment, connection: &Connection) -> Result<Reach> {
     let known = environment.read(|state| state.known_tags());
     let look = connection.broker.unacked(&known, LOOK_BYTES).await?;
     let new = look.new.into_iter().filter_map(|held| {
@@ -183,7 +184,7 @@ pub(super) async fn unacked(environment: &Environment, connection: &Connection) 
         index: look.index,
         complete: look.complete,
     });
-    Ok(())
+    Ok(if look.complete { Reach::Whole } else { Reach::Part })
 }
 
 /// Reads one raw element as a task's message; `None` where it is no Celery message (F48).

@@ -66,9 +66,17 @@ impl Environment {
         connected.map(Some)
     }
 
-    /// Gives up a connection that failed; the next one who needs it makes a new one.
-    async fn drop_backend(&self) {
-        self.0.backend.0.lock().await.take();
+    /// Passes on how a question to the backend ended. A connection that is lost is given up: the
+    /// next one who needs it makes a new one. One refused command (F26) is no lost connection.
+    async fn heed<T>(&self, backend: &Arc<dyn ResultBackend>, outcome: Result<T>) -> Result<T> {
+        if outcome.is_err() && backend.ping().await.is_err() {
+            let mut held = self.0.backend.0.lock().await;
+            let ours = |attempt: &Attempt| {
+                attempt.outcome.as_ref().is_ok_and(|held| Arc::ptr_eq(held, backend))
+            };
+            held.take_if(|attempt| ours(attempt));
+        }
+        outcome
     }
 
     /// Asks for these results and learns them.
@@ -81,13 +89,7 @@ impl Environment {
         }
         let Some(backend) = self.backend().await? else { return Ok(()) };
         for chunk in uuids.chunks(CHUNK) {
-            let stored = match backend.get(chunk, cut).await {
-                Ok(stored) => stored,
-                Err(error) => {
-                    self.drop_backend().await;
-                    return Err(error);
-                }
-            };
+            let stored = self.heed(&backend, backend.get(chunk, cut).await).await?;
             let mut absent = Vec::new();
             let mut learned = Vec::new();
             for (uuid, stored) in chunk.iter().zip(stored) {
@@ -119,10 +121,7 @@ pub(super) async fn stored(environment: &Environment) -> Result<()> {
     let mut read = 0;
     for _ in 0..STEPS {
         let scanned = backend.scan(cursor).await;
-        if scanned.is_err() {
-            environment.drop_backend().await;
-        }
-        let (next, mut uuids) = scanned?;
+        let (next, mut uuids) = environment.heed(&backend, scanned).await?;
         uuids.truncate(STORED - read);
         read += uuids.len();
         environment.learn_results(&uuids, CUT).await?;
@@ -163,7 +162,8 @@ async fn hear(environment: &Environment) -> Result<()> {
         return Ok(());
     }
     let Some(backend) = environment.backend().await? else { return Ok(()) };
-    let mut stores = backend.subscribe().await?;
+    let subscribed = backend.subscribe().await;
+    let mut stores = environment.heed(&backend, subscribed).await?;
     // What was stored before we began to listen and after we came would be missed.
     stored(environment).await?;
     let mut batch = Vec::new();

@@ -3,7 +3,7 @@
 //!
 //! Reading is the back-pressure: a batch is applied before the next is taken from the socket.
 
-use super::looks::Look;
+use super::looks::{Look, Reach};
 use super::mailbox::Mailbox;
 use super::{Connection, Environment, Status, queues, results, wall_clock, workers};
 use crate::broker::url::BrokerUrl;
@@ -310,8 +310,8 @@ async fn keep_looking(environment: Environment, connection: Arc<Connection>, loo
         environment.0.looks.ready(look).await;
         let started = Instant::now();
         let rest = match look_once(&environment, &connection, look).await {
-            Ok(()) => {
-                let rest = environment.0.looks.finish(look, started);
+            Ok(reach) => {
+                let rest = environment.0.looks.finish(look, reach, started);
                 environment.changed();
                 rest
             }
@@ -328,15 +328,20 @@ async fn keep_looking(environment: Environment, connection: Arc<Connection>, loo
     }
 }
 
-async fn look_once(environment: &Environment, connection: &Connection, look: Look) -> Result<()> {
-    match look {
+async fn look_once(
+    environment: &Environment,
+    connection: &Connection,
+    look: Look,
+) -> Result<Reach> {
+    let looked = match look {
+        Look::Unacked => return queues::unacked(environment, connection).await,
         Look::Roll | Look::Active | Look::Held => {
             workers::look(environment, connection, look).await
         }
         Look::Names => queues::names(environment, connection).await,
         Look::Depths => queues::depths(environment, connection).await,
         Look::Heads => queues::heads(environment, connection).await,
-        Look::Unacked => queues::unacked(environment, connection).await,
         Look::Stored => results::stored(environment).await,
-    }
+    };
+    looked.map(|()| Reach::Whole)
 }

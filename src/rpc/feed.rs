@@ -182,7 +182,7 @@ async fn rows(mut views: watch::Receiver<View>, out: &mut Out<'_>) {
         }
         let began = Instant::now();
         if !view.paused {
-            let incomplete = view.source.unfinished();
+            let incomplete = view.source.incomplete();
             let Ok(page) = view.source.page(&view.query) else { return };
             if incomplete != told {
                 sent.reframed();

@@ -1,13 +1,14 @@
 //! Which environments a call is about: one, or all of them (`"*"`), whose rows then carry their
 //! environment and whose keys begin with it.
 
-use super::bounds::FARTHEST;
 use super::call::Call;
 use crate::environment::{Environment, Lease, Look, Need};
 use crate::error::{Error, Result};
 use crate::state::query::Sort;
 use crate::state::{Noun, Page, Query};
-use serde::Serialize;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -106,41 +107,95 @@ impl Scope {
     }
 
     /// The windows of all environments, merged by the sort field. Each contributes as many rows as
-    /// the merged window could need.
+    /// the merged window could need, and goes on after the last one of its own that was shown.
     fn merged(&self, environments: &[Environment], noun: Noun, query: &Query) -> Result<Page> {
-        let start = match &query.cursor {
-            Some(cursor) => {
-                cursor.parse().ok().filter(|start| *start <= FARTHEST).ok_or_else(|| {
-                    Error::InvalidParams(format!("`cursor` is none of ours: `{cursor}`"))
-                })?
-            }
-            None => query.offset,
-        };
-        let reach = Query { offset: 0, cursor: None, limit: start + query.limit, ..query.clone() };
+        let places = query.cursor.as_deref().map(Places::read).transpose()?;
         let sort = query.sort.unwrap_or_else(|| Sort::of(noun));
+        let end = query.offset + query.limit;
         let mut merged = Page { exact: true, ..Page::default() };
-        let mut rows = Vec::new();
+        let (mut parts, mut rows) = (Vec::new(), Vec::new());
         for environment in environments {
+            let place = places.as_ref().map_or(Some(None), |places| places.of(environment.name()));
+            // Of one that is through, only the counts are wanted.
+            let limit = if place.is_some() { end } else { 0 };
+            let cursor = place.flatten();
+            let reach = Query { offset: 0, cursor, limit, ..query.clone() };
             let page = environment.read(|state| state.window(noun, &reach))?;
             merged.total += page.total;
             merged.undecided += page.undecided;
             merged.exact &= page.exact;
-            for (key, revision) in page.keys {
+            for (key, revision) in &page.keys {
                 let key = format!("{}/{key}", environment.name());
                 let by = self
                     .row(noun, &key)
                     .and_then(|mut row| row.get_mut(sort.column()).map(Value::take));
-                rows.push((by, key, revision));
+                rows.push((by, key, *revision, parts.len()));
             }
+            parts.push(Part { environment, reach, page, shown: 0 });
         }
         rows.sort_by(|a, b| {
             compare(a.0.as_ref(), b.0.as_ref(), sort.descending()).then(a.1.cmp(&b.1))
         });
-        let more = merged.total > (start + query.limit) as u64;
-        merged.cursor = more.then(|| (start + query.limit).to_string());
-        let window = rows.into_iter().skip(start).take(query.limit);
-        merged.keys = window.map(|(_, key, revision)| (key, revision)).collect();
+        rows.truncate(end);
+        for (_, _, _, part) in &rows {
+            parts[*part].shown += 1;
+        }
+        let window = rows.into_iter().skip(query.offset);
+        merged.keys = window.map(|(_, key, revision, _)| (key, revision)).collect();
+        merged.cursor = Places::after(parts, noun)?.write();
         Ok(merged)
+    }
+}
+
+/// What one environment contributed to a merged window.
+struct Part<'a> {
+    environment: &'a Environment,
+    reach: Query,
+    page: Page,
+    shown: usize,
+}
+
+/// Where the next page starts in every environment that has more: a cursor of its own, or `None`
+/// at its beginning.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Places(BTreeMap<String, Option<String>>);
+
+impl Places {
+    fn of(&self, environment: &str) -> Option<Option<String>> {
+        self.0.get(environment).cloned()
+    }
+
+    fn after(parts: Vec<Part>, noun: Noun) -> Result<Self> {
+        let mut places = Places::default();
+        for Part { environment, mut reach, page, shown } in parts {
+            let place = match shown {
+                0 if page.keys.is_empty() => continue,
+                0 => reach.cursor,
+                all if all == page.keys.len() => match page.cursor {
+                    Some(cursor) => Some(cursor),
+                    None => continue,
+                },
+                some => {
+                    reach.limit = some;
+                    environment.read(|state| state.window(noun, &reach))?.cursor
+                }
+            };
+            places.0.insert(environment.name().into(), place);
+        }
+        Ok(places)
+    }
+
+    /// `None` on the last page.
+    fn write(&self) -> Option<String> {
+        let json = serde_json::to_vec(&self.0).ok().filter(|_| !self.0.is_empty())?;
+        Some(URL_SAFE_NO_PAD.encode(json))
+    }
+
+    fn read(cursor: &str) -> Result<Self> {
+        let json = URL_SAFE_NO_PAD.decode(cursor).ok();
+        json.and_then(|json| serde_json::from_slice(&json).ok()).ok_or_else(|| {
+            Error::InvalidParams("cursor: it is none of ours for all environments".into())
+        })
     }
 }
 

@@ -81,14 +81,14 @@ impl Source {
         }
     }
 
-    /// The looks whose answer is still out, for a feed that does not wait for them.
-    pub fn unfinished(&self) -> Vec<&'static str> {
+    /// The looks whose answer is still out or in part, for a feed that does not wait for them.
+    pub fn incomplete(&self) -> Vec<&'static str> {
         match self {
             Source::Environments(..) => Vec::new(),
             Source::Records(_, scope) => {
                 let environments = scope.environments().iter();
                 let mut names: Vec<_> =
-                    environments.flat_map(|one| one.unfinished(self.looks())).collect();
+                    environments.flat_map(|one| one.incomplete(self.looks())).collect();
                 names.sort_unstable();
                 names.dedup();
                 names

@@ -122,3 +122,97 @@ fn f21_f14_a_broker_that_cannot_be_says_why_and_hides_the_secret() {
         assert!(error["data"]["reason"].is_string() && row["error"].is_string(), "{error} {row}");
     }
 }
+
+/// A worker that beat once and never again is told to be silent.
+#[track_caller]
+fn wait_for_silence(redis: &Redis, server: &mut Server, hostname: &str) {
+    wait_until("somebody to listen", || beat(redis, hostname) > 0);
+    wait_for_row(server, "worker/list", hostname, |row| row["status"] == "online");
+    wait_for_row(server, "worker/list", hostname, |row| row["status"] == "silent");
+}
+
+#[test]
+fn a_dead_worker_does_not_stay_online_though_the_broker_was_away() {
+    let redis = Redis::start();
+    redis.kill();
+    let mut server = Server::on(&redis);
+    server.call("worker/list", json!({})).unwrap_err();
+    for hostname in ["first@lab", "later@lab"] {
+        redis.kill();
+        wait_for_environment(&mut server, |row| row["retry_in"].is_number());
+        redis.restart();
+        wait_for_environment(&mut server, |row| row["status"] == "connected");
+        wait_for_silence(&redis, &mut server, hostname);
+    }
+}
+
+#[test]
+fn f26_replies_that_may_not_be_read_are_not_asked_for_in_a_loop() {
+    let redis = Redis::start();
+    let user = ["lim", "on", ">pw", "resetchannels", "&*", "~*", "+@all", "-brpop"];
+    redis.command::<String>(&[["ACL", "SETUSER"].as_slice(), &user].concat());
+    let _worker = CeleryWorker::start(&redis, Options::default());
+    let url = format!("redis://lim:pw@127.0.0.1:{}/0", redis.port());
+    let mut server = Server::start(&["--broker", &url], &[]);
+    let refused = || {
+        let info = redis.command::<String>(&["INFO", "commandstats"]);
+        let stats = info.lines().find(|line| line.starts_with("cmdstat_brpop:"));
+        let count = stats.and_then(|line| line.split_once("rejected_calls=")?.1.split(',').next());
+        count.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let ping = json!({ "method": "ping", "timeout": 2 });
+    server.call("worker/inspect", ping).unwrap_err();
+    let refused = refused();
+    assert!((1..20).contains(&refused), "{refused} reads within seconds");
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
+}
+
+#[test]
+fn what_is_held_beyond_what_is_read_is_told() {
+    let redis = Redis::start();
+    let message = |uuid: &str, filling: usize| {
+        let body = json!([["x".repeat(filling)], {}, {}]).to_string();
+        let envelope = json!({ "body": body, "content-type": "application/json",
+            "content-encoding": "utf-8", "properties": { "delivery_tag": uuid,
+            "delivery_info": { "exchange": "", "routing_key": "celery" } },
+            "headers": { "id": uuid, "task": "lab.echo" } });
+        json!([envelope, "", "celery"]).to_string()
+    };
+    for (at, (uuid, filling)) in [("small", 1), ("huge", 9 << 20), ("other", 1)].iter().enumerate()
+    {
+        redis.command::<()>(&["HSET", "unacked", uuid, &message(uuid, *filling)]);
+        redis.command::<()>(&["ZADD", "unacked_index", &at.to_string(), uuid]);
+    }
+    let mut server = Server::start(&["--broker", &redis.url(0)], &[]);
+    for uuid in ["small", "other"] {
+        wait_for_row(&mut server, "task/list", uuid, |row| row["name"] == "lab.echo");
+    }
+    let answer = server.call("task/list", json!({})).unwrap();
+    assert_eq!(answer["incomplete"], json!(["unacked"]), "{answer}");
+    redis.command::<()>(&["HDEL", "unacked", "huge"]);
+    redis.command::<()>(&["ZREM", "unacked_index", "huge"]);
+    wait_until("a whole look", || {
+        let answer = server.call("task/list", json!({}))?;
+        if answer.get("incomplete").is_none() { Ok(()) } else { Err(answer) }
+    });
+}
+
+#[test]
+fn nobody_answers_a_control_command() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options::default());
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    worker.freeze();
+    for destination in [json!(["w1@lab"]), json!(["nobody@lab"])] {
+        let params =
+            json!({ "method": "enable_events", "destination": destination, "timeout": 0.3 });
+        let error = server.call("worker/control", params).unwrap_err();
+        assert_eq!((&error["code"], &error["data"]["kind"]), (&json!(-32027), &json!("no_reply")));
+        assert_eq!(error["data"]["destination"], destination, "{error}");
+    }
+    worker.thaw();
+    let audit =
+        std::fs::read_to_string(server.home().join("state/lazycelery/audit.jsonl")).unwrap();
+    assert!(audit.lines().filter(|line| line.contains("\"missing\":[")).count() == 2, "{audit}");
+}

@@ -1,0 +1,112 @@
+//! Several environments in one process.
+
+use crate::support::server::{Framing, Server};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A home whose configuration is `text`.
+fn configured(text: &str) -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path().join("config/lazycelery")).unwrap();
+    fs::write(home.path().join("config/lazycelery/config.toml"), text).unwrap();
+    home
+}
+
+/// A recording of so many tasks.
+fn record(folder: &Path, name: &str, tasks: usize) -> String {
+    let mut lines = String::from("{\"lazycelery\":\"recording\",\"version\":1}\n");
+    for number in 0..tasks {
+        let seen = 1_795_500_000 + number;
+        lines += &json!({ "seen": seen, "event": { "type": "task-received", "uuid":
+            format!("{name}-{number:05}"), "name": "lab.add", "hostname": "w1@lab",
+            "timestamp": seen, "pid": 7, "clock": number } })
+        .to_string();
+        lines.push('\n');
+    }
+    let path = folder.join(name);
+    fs::write(&path, lines).unwrap();
+    format!("[environments.{name}]\nbroker_url = \"replay:{}\"\n", path.display())
+}
+
+/// Every key of a list, page by page.
+#[track_caller]
+fn pages(server: &mut Server, limit: usize) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut params = json!({ "environment": "*", "limit": limit });
+    loop {
+        let page = server.call("task/list", params.clone()).unwrap();
+        let rows = page["rows"].as_array().unwrap();
+        keys.extend(rows.iter().map(|row| row["key"].as_str().unwrap().to_owned()));
+        match page.get("cursor") {
+            Some(cursor) => params["cursor"] = cursor.clone(),
+            None => return keys,
+        }
+        assert_eq!(rows.len(), limit, "every page but the last is full");
+    }
+}
+
+#[test]
+fn pages_of_all_environments_lose_nothing_however_far() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts =
+        [("a", 9_000), ("b", 7_000), ("c", 7)].map(|(name, n)| record(folder.path(), name, n));
+    let home = configured(&parts.concat());
+    let mut server = Server::start_in(home, Framing::Lines, &[], &[]);
+    let keys = pages(&mut server, 3_000);
+    assert_eq!(keys.len(), 16_007);
+    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), 16_007, "none comes twice");
+    let newest: Vec<_> = keys.iter().take(2).map(String::as_str).collect();
+    assert_eq!(newest, ["a/a-08999", "a/a-08998"]);
+
+    let first = json!({ "environment": "*", "limit": 10, "offset": 4 });
+    let page = server.call("task/list", first).unwrap();
+    assert_eq!(page["rows"][0]["key"], "a/a-08995", "{page}");
+    let params = json!({ "environment": "*", "limit": 1, "cursor": page["cursor"] });
+    let page = server.call("task/list", params).unwrap();
+    assert_eq!(page["rows"][0]["key"], "a/a-08985", "{page}");
+}
+
+#[test]
+fn a_cursor_that_is_none_of_ours_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let home =
+        configured(&[("a", 3), ("b", 3)].map(|(name, n)| record(folder.path(), name, n)).concat());
+    let mut server = Server::start_in(home, Framing::Lines, &[], &[]);
+    for environment in ["*", "a"] {
+        for cursor in ["x", "100", "", "e30x"] {
+            let params = json!({ "environment": environment, "cursor": cursor });
+            let error = server.call("task/list", params).unwrap_err();
+            assert_eq!(error["code"], -32602, "{environment} {cursor:?}: {error}");
+        }
+    }
+    let by_name = json!({ "environment": "*", "limit": 1, "sort": "name" });
+    let cursor = server.call("task/list", by_name).unwrap()["cursor"].clone();
+    let by_time = json!({ "environment": "*", "limit": 1, "sort": "-seen", "cursor": cursor });
+    assert_eq!(server.call("task/list", by_time).unwrap_err()["code"], -32602);
+}
+
+#[test]
+fn listing_environments_runs_no_program_and_asking_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = folder.path().join("ran");
+    let home = configured(&format!(
+        "[environments.a]\nbroker_url_command = ['sh', '-c', 'echo x >> {}; exit 1']\n",
+        ran.display()
+    ));
+    let mut server = Server::start_in(home, Framing::Lines, &[], &[]);
+    let feed = server.subscribe("environment/subscribe", json!({}));
+    for _ in 0..3 {
+        let answer = server.call("environment/list", json!({})).unwrap();
+        assert_eq!(answer["rows"][0]["status"], "idle", "{answer}");
+    }
+    server.next_of(feed);
+    assert!(!ran.exists(), "it was only listed");
+    let error = server.call("worker/list", json!({})).unwrap_err();
+    assert_eq!(error["data"]["kind"], "not_connected", "{error}");
+    assert_eq!(fs::read_to_string(&ran).unwrap(), "x\n");
+    let row = &server.call("environment/list", json!({})).unwrap()["rows"][0];
+    assert_eq!(row.get("retry_in"), None::<&Value>, "no timer runs it again: {row}");
+}
