@@ -205,7 +205,9 @@ impl Environment {
             row.insert("events".into(), json!(events));
         }
         row.insert("missed".into(), json!(gaps));
-        row.insert("counts".into(), json!(counts));
+        if link.ever_connected {
+            row.insert("counts".into(), json!(counts));
+        }
         if let Some(rates) = rates {
             row.insert("rates".into(), json!(rates));
         }

@@ -55,7 +55,7 @@ impl State {
         }
         let known = self.workers.contains_key(event.hostname.as_str());
         self.change_worker(&event.hostname, |worker| {
-            worker.task_event(&told.kind, event.timestamp, seen, rules);
+            worker.task_event(told, event.timestamp, seen, rules);
             ((), true)
         });
         if !known {

@@ -106,6 +106,7 @@ fn columns(noun: Noun) -> &'static [&'static str] {
             "reserved",
             "processed",
             "failed",
+            "runtime",
             "loadavg",
             "cpu",
             "memory",

@@ -11,7 +11,7 @@ pub use row::{WorkerDetails, WorkerRow};
 use super::observation::{Micros, seconds};
 use super::task::Rules;
 use crate::celery::control::{ActiveQueue, RegisteredTask, RequestInfo};
-use crate::celery::event::{TaskEventKind, WorkerEvent};
+use crate::celery::event::{TaskEvent, TaskEventKind, WorkerEvent};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
@@ -28,6 +28,9 @@ const DEFAULT_FREQ: f64 = 60.0;
 
 /// Heartbeats that a row shows; Celery's own `State` keeps 4.
 const BEATS: usize = 16;
+
+/// A success counts for this part of the mean runtime.
+const RUNTIMES: f64 = 16.0;
 
 /// Process ids remembered, to tell a restart from two processes of one name.
 const FORMER_PIDS: usize = 4;
@@ -119,6 +122,8 @@ pub(super) struct Worker {
     pub software: Software,
     pub counters: BTreeMap<String, u64>,
     pub counted_since: Option<Micros>,
+    /// Seconds that the tasks we heard succeed took, the newest weighing most.
+    pub runtime: Option<f64>,
     pub events: Option<bool>,
     silent_growth: u8,
     pub started: Option<Micros>,
@@ -174,6 +179,7 @@ impl Worker {
             software: Software::default(),
             counters: BTreeMap::new(),
             counted_since: None,
+            runtime: None,
             events: None,
             silent_growth: 0,
             started: None,
@@ -283,7 +289,12 @@ impl Worker {
     }
 
     /// A `task-*` event of its own that arrived at `seen`.
-    pub fn task_event(&mut self, kind: &TaskEventKind, timestamp: f64, seen: Micros, rules: Rules) {
+    pub fn task_event(&mut self, told: &TaskEvent, timestamp: f64, seen: Micros, rules: Rules) {
+        let kind = &told.kind;
+        if let (TaskEventKind::Succeeded, Some(took)) = (kind, told.runtime) {
+            let mean = self.runtime.get_or_insert(took);
+            *mean += (took - *mean) / RUNTIMES;
+        }
         *self.counters.entry(format!("task-{}", kind.subject())).or_default() += 1;
         self.counted_since.get_or_insert(seen);
         self.heard = Some(seen);

@@ -247,6 +247,20 @@ fn counters_count_what_was_heard() {
 }
 
 #[test]
+fn a_runtime_is_the_mean_of_the_last_successes() {
+    let mut lab = Lab::new();
+    lab.task_event(1.0, "failed", json!({"runtime": 9.0}));
+    assert_eq!(lab.worker("w1@lab").get("runtime"), None);
+    lab.task_event(2.0, "succeeded", json!({"runtime": 1.0}));
+    lab.task_event(3.0, "succeeded", json!({"runtime": 17.0}));
+    assert_eq!(lab.worker("w1@lab")["runtime"], 2.0);
+    for second in 4..204 {
+        lab.task_event(f64::from(second), "succeeded", json!({"runtime": 17.0}));
+    }
+    assert!(lab.worker("w1@lab")["runtime"].as_f64().unwrap() > 16.9, "old ones are forgotten");
+}
+
+#[test]
 fn stats_tell_the_pool_and_two_of_them_its_cpu() {
     let mut lab = Lab::new();
     let stats = |processes: &[i64], used: f64, uptime: u64| {

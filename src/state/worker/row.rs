@@ -33,6 +33,8 @@ pub struct WorkerRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted_since: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub loadavg: Option<[f64; 3]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<f64>,
@@ -99,6 +101,7 @@ impl Worker {
             failed: counted.then(|| self.failed()),
             counters: counted.then_some(&self.counters),
             counted_since: self.counted_since.map(from_micros),
+            runtime: self.runtime,
             loadavg: self.loadavg,
             cpu: self.cpu,
             memory: self.memory,
@@ -176,6 +179,7 @@ impl Record for Worker {
             "reserved" => Cell::Number(self.reserved()? as f64),
             "processed" => Cell::Number(self.processed? as f64),
             "failed" => Cell::Number(self.counted_since.map(|_| self.failed())? as f64),
+            "runtime" => Cell::Number(self.runtime?),
             "loadavg" => Cell::Number(self.loadavg?[0]),
             "cpu" => Cell::Number(self.cpu?),
             "memory" => Cell::Number(self.memory? as f64),
