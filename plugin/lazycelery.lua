@@ -58,7 +58,7 @@ vim.api.nvim_create_autocmd("BufWriteCmd", {
 vim.api.nvim_create_autocmd("SessionLoadPost", {
   group = group,
   nested = true,
-  desc = "Views of a restored session wait for R",
+  desc = "Views of a restored session go on, those of production wait for R",
   callback = function()
     for _, buf in ipairs(vim.api.nvim_list_bufs()) do
       if vim.startswith(vim.api.nvim_buf_get_name(buf), "lazycelery://") then

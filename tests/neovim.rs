@@ -9,3 +9,5 @@ mod manners;
 mod real;
 mod screens;
 mod scripts;
+mod sessions;
+mod truth;

@@ -62,10 +62,9 @@ end
 ---@return string?
 local function trouble(view, row)
   local phase = client.phase()
-  if view.asleep then
+  if view.asleep and row then
     return "R connects"
-  end
-  if phase == "refused" or phase == "stopped" then
+  elseif phase == "refused" or phase == "stopped" then
     return "no server"
   elseif phase ~= "ready" then
     return view.loaded and "server gone" or "starting"

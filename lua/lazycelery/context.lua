@@ -9,6 +9,7 @@ local format = require("lazycelery.format")
 ---@field calm boolean
 ---@field ticking boolean a cell made since this was cleared depends on the time
 ---@field time number
+---@field columns table<string, true> fields of the columns that the row is shown in
 local Context = {}
 Context.__index = Context
 
@@ -21,6 +22,7 @@ function Context.new(name)
     calm = config.options.calm,
     ticking = false,
     time = environment.now(name),
+    columns = {},
   }, Context)
 end
 

@@ -56,18 +56,20 @@ local function heard(event)
   if not event.result then
     return
   end
-  for _, row in ipairs(event.result.rows or {}) do
-    local before = known.rows[row.name]
+  local changed = {} ---@type { [1]: lazycelery.EnvironmentRow, [2]: lazycelery.EnvironmentRow? }[]
+  for i, row in ipairs(event.result.rows or {}) do
+    changed[i] = { row, known.rows[row.name] }
     known.rows[row.name] = row
     known.heard[row.name] = clock(row)
+  end
+  known.order = event.result.keys or known.order
+  for _, pair in ipairs(changed) do
+    local row, before = pair[1], pair[2]
     note_loss(row, before)
     announce(row.name, before, row)
     for _, listener in ipairs(known.listeners) do
       listener(row.name, before)
     end
-  end
-  if event.result.keys then
-    known.order = event.result.keys
   end
 end
 

@@ -150,11 +150,7 @@ function M.update(view)
         end
       end
       if config.options.statusline then
-        set(
-          win,
-          "statusline",
-          statusline.text(view.id, view.def.noun, window.room(win) + select(2, window.room(win)))
-        )
+        set(win, "statusline", statusline.text(view, vim.fn.getwininfo(win)[1].width))
       end
     end
   end

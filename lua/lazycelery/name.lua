@@ -1,17 +1,21 @@
---- Names of views: `lazycelery://<environment>/<view>[/<key>][?<filter>]`. Pure.
---- Key and filter are percent-encoded, so that no name reads as a pattern or a second part.
+--- Names of views: `lazycelery://<environment>:<view>[:<key>][?<filter>]`. Pure.
+--- A tab shows what follows the last slash, and shortens all before it to one letter: so there is
+--- one tail, and it tells a view of one environment from that of another. Every part is
+--- percent-encoded, so that no name reads as a pattern or a second part.
 local M = {}
 
 M.scheme = "lazycelery://"
 
+-- What stands as it is: in a part nothing that ends it, in a filter its colons too.
+local PART, FILTER = "[^%w%-%._~@,!=>]", "[^%w%-%._~@,!=>:]"
+
 ---@param text string
+---@param odd string pattern of what is encoded
 ---@return string
-local function encode(text)
-  return (
-    text:gsub("[^%w%-%._~@:,!=>]", function(byte)
-      return ("%%%02X"):format(byte:byte())
-    end)
-  )
+local function encode(text, odd)
+  return (text:gsub(odd, function(byte)
+    return ("%%%02X"):format(byte:byte())
+  end))
 end
 
 ---@param text string
@@ -27,12 +31,12 @@ end
 ---@param id lazycelery.ViewId
 ---@return string
 function M.format(id)
-  local name = M.scheme .. encode(id.environment) .. "/" .. id.view
+  local name = M.scheme .. encode(id.environment, PART) .. ":" .. id.view
   if id.key then
-    name = name .. "/" .. encode(id.key)
+    name = name .. ":" .. encode(id.key, PART)
   end
   if id.filter and id.filter ~= "" then
-    name = name .. "?" .. encode(id.filter)
+    name = name .. "?" .. encode(id.filter, FILTER)
   end
   return name
 end
@@ -44,7 +48,7 @@ function M.parse(name)
     return nil
   end
   local path, filter = name:sub(#M.scheme + 1):match("^([^?]*)%??(.*)$")
-  local environment, view, key = (path or ""):match("^([^/]+)/([%l_]+)/?(.*)$")
+  local environment, view, key = (path or ""):match("^([^:]+):([%l_]+):?(.*)$")
   if not environment or not view then
     return nil
   end

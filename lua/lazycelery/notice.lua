@@ -82,10 +82,10 @@ end
 ---@param view lazycelery.View
 ---@return string[]
 function M.lines(view)
-  if view.asleep then
-    return { "Restored from a session. R connects." }
-  end
   local row = environment.get(view.id.environment)
+  if view.asleep and row then
+    return { ("Restored from a session: %s is production. R connects."):format(row.name) }
+  end
   local lines = server(view) or broker(view, row) or fault(view)
   if lines then
     return lines

@@ -34,7 +34,7 @@ local RETRY_MS = 60
 ---@return integer last
 local function visible(view)
   local first, last = nil, 0 ---@type integer?, integer
-  for _, win in ipairs(window.showing(view.buf)) do
+  for _, win in ipairs(window.in_sight(view.buf)) do
     local info = vim.fn.getwininfo(win)[1] --[[@as vim.fn.getwininfo.ret.item]]
     first = math.min(first or info.topline, info.topline)
     last = math.max(last, info.topline + info.height)
@@ -42,18 +42,11 @@ local function visible(view)
   return math.max(1, first or 1), last
 end
 
---- The narrowest window decides: the text of a buffer is one.
 ---@param view lazycelery.View
 ---@return integer
 local function width(view)
-  local least ---@type integer?
-  for _, win in ipairs(window.showing(view.buf)) do
-    if vim.api.nvim_win_get_config(win).relative == "" then
-      local room = window.room(win)
-      least = math.min(least or room, room)
-    end
-  end
-  return least or vim.o.columns
+  view.width = window.narrowest(view.buf) or vim.o.columns
+  return view.width
 end
 
 --- The line a list is held at: 1 follows.
@@ -62,7 +55,7 @@ end
 local function held_at(view)
   local line = 1
   if view.is_list and not view.let_go then
-    for _, win in ipairs(window.showing(view.buf)) do
+    for _, win in ipairs(window.in_sight(view.buf)) do
       local above = view.shown[1] == "notice:header" and 1 or 0
       line = math.max(line, vim.api.nvim_win_get_cursor(win)[1] - above)
     end
@@ -220,6 +213,9 @@ local function list(view, context)
     return notice.picture(view)
   end
   grid.layout(view.grid, width(view))
+  for _, place in ipairs(view.grid.shown) do
+    context.columns[place.column.field] = true
+  end
   local shown = having_rows(view, view.is_list and view.shown or {})
   local order
   order, view.waiting = hold.arrange(shown, known, held_at(view))

@@ -13,18 +13,50 @@ local tabs = {
   { noun = "queue", title = "Queues", count = "queues" },
 }
 
+--- `2 Tasks 48,210`; a count that is not known is left out.
+---@param index integer
+---@param row lazycelery.EnvironmentRow?
+---@return string
+local function place(index, row)
+  local tab = assert(tabs[index])
+  local count = row and row.counts and row.counts[tab.count]
+  return ("%d %s%s"):format(index, tab.title, count and " " .. format.count(count) or "")
+end
+
+--- The places one can be at, from all in comfort to where one is, for less and less room.
 ---@param row lazycelery.EnvironmentRow?
 ---@param noun string
----@param separator string
----@return string
-local function places(row, noun, separator)
-  local parts = {}
+---@return string[]
+local function places(row, noun)
+  local all, here = {}, {}
   for i, tab in ipairs(tabs) do
-    local count = row and row.counts and row.counts[tab.count]
-    local part = ("%d %s%s"):format(i, tab.title, count and " " .. format.count(count) or "")
-    parts[i] = tab.noun == noun and "[" .. part .. "]" or part
+    local current = tab.noun == noun
+    all[i] = current and "[" .. place(i, row) .. "]" or place(i, row)
+    here[#here + 1] = current and all[i] or nil
   end
-  return table.concat(parts, separator)
+  return { table.concat(all, " · "), table.concat(all, "  "), here[1] or "" }
+end
+
+--- `/state:failure: 12 of 48,210`, and how many rows lack what the filter asks for.
+---@param view lazycelery.View
+---@param row lazycelery.EnvironmentRow?
+---@return string?
+local function filter(view, row)
+  if not view.filter or view.filter == "" then
+    return nil
+  elseif not view.loaded or not view.total then
+    return "/" .. view.filter
+  end
+  local all ---@type integer?
+  for _, tab in ipairs(tabs) do
+    all = tab.noun == view.def.noun and row and row.counts and row.counts[tab.count] or all
+  end
+  local most = all and math.max(all, view.total) --[[@as integer?]]
+  local found = (view.exact == false and "at least " or "") .. format.count(view.total)
+  local of = most and " of " .. format.count(most) or " match"
+  local undecided = view.undecided or 0
+  local open = undecided > 0 and (", %s undecided"):format(format.count(undecided)) or ""
+  return ("/%s: %s%s%s"):format(view.filter, found, of, open)
 end
 
 --- Figures of the cluster, the most telling last: the first give way.
@@ -52,30 +84,45 @@ local function figures(row)
   return parts
 end
 
---- The statusline of a view, `%` doubled, at most `width` cells.
----@param id lazycelery.ViewId
----@param noun string
+--- What stands at the left, the fullest text that fits: a filter and its count before the tabs.
+---@param view lazycelery.View
+---@param row lazycelery.EnvironmentRow?
 ---@param width integer
 ---@return string
-function M.text(id, noun, width)
-  local row = environment.get(id.environment)
-  local old = environment.lost_for(id.environment)
-  local left = (" %s %s %s   %s"):format(
-    id.environment,
-    (badge.glyph(id.environment)),
-    (row and row.transport or "") .. (old and (", %s old"):format(format.age(old)) or ""),
-    places(row, noun, width < 90 and "  " or " · ")
-  )
-  if id.filter and id.filter ~= "" then
-    left = left .. "   /" .. id.filter
+local function left(view, row, width)
+  local name = view.id.environment
+  local old = environment.lost_for(name)
+  local brief = (" %s %s"):format(name, (badge.glyph(name)))
+  local full = brief
+    .. " "
+    .. (row and row.transport or "")
+    .. (old and (", %s old"):format(format.age(old)) or "")
+  local asked = filter(view, row)
+  local last
+  for _, head in ipairs({ full, brief }) do
+    for _, tab_line in ipairs(places(row, view.def.noun)) do
+      last = text.clean(table.concat({ head, tab_line, asked }, "   "))
+      if text.width(last) <= width then
+        return last
+      end
+    end
   end
-  left = text.cut(text.clean(left), width)
+  return text.cut(asked and text.clean(brief .. "   " .. asked) or last --[[@as string]], width)
+end
+
+--- The statusline of a view, `%` doubled, at most `width` cells.
+---@param view lazycelery.View
+---@param width integer
+---@return string
+function M.text(view, width)
+  local row = environment.get(view.id.environment)
+  local said = left(view, row, width)
   local parts = figures(row)
-  while #parts > 0 and text.width(left) + text.width(table.concat(parts, "  ")) + 3 > width do
+  while #parts > 0 and text.width(said) + text.width(table.concat(parts, "  ")) + 3 > width do
     table.remove(parts, 1)
   end
   local right = table.concat(parts, "  ")
-  return (left:gsub("%%", "%%%%")) .. "%=" .. (right:gsub("%%", "%%%%")) .. " "
+  return (said:gsub("%%", "%%%%")) .. "%=" .. (right:gsub("%%", "%%%%")) .. " "
 end
 
 --- The same for other statusline plugins: the environment's state, without tabs.

@@ -24,6 +24,8 @@
 ---@field row? table of a watch
 ---@field total? integer
 ---@field exact? boolean
+---@field undecided? integer rows that lack the field the filter asks for
+---@field incomplete? string[] what could not be looked at in time
 ---@field more? boolean another part follows
 
 ---@class lazycelery.ViewId
@@ -151,6 +153,8 @@
 ---@field keys string[] of the window, in order
 ---@field total? integer
 ---@field exact? boolean
+---@field undecided? integer
+---@field incomplete? string[]
 ---@field loaded boolean a whole answer was shown
 ---@field since integer vim.uv.now() when it was asked for
 ---@field limit integer
@@ -160,6 +164,7 @@
 ---@field error? lazycelery.Error
 ---@field lost? string
 ---@field shown string[] id of each line
+---@field width? integer display cells it was laid out for
 ---@field lines string[]
 ---@field spans lazycelery.Span[][]
 ---@field items table<string, any> what stands on a line of a detail, by its id
@@ -173,7 +178,7 @@
 ---@field confirming? integer
 ---@field folded? boolean
 ---@field closed? boolean its buffer is unloaded
----@field asleep? boolean restored from a session: it contacts nothing before `R`
+---@field asleep? boolean restored from a session: it asks nothing before it is known to be safe
 ---@field stale? boolean what it shows is of the past
 ---@field loading? boolean more parts of an answer follow
 ---@field retrying? boolean

@@ -67,6 +67,7 @@ local function take(view, result)
     end
     view.keys = result.keys or view.keys
     view.total, view.exact = result.total, result.exact
+    view.undecided, view.incomplete = result.undecided, result.incomplete
     view.loading = result.more
   end
   view.loaded, view.error, view.lost = true, nil, nil
@@ -309,7 +310,7 @@ end
 
 --- Makes a buffer that bears one of our names the view of that name.
 ---@param buf integer
----@param asleep? boolean restored: it contacts nothing before `R`
+---@param asleep? boolean restored: first it is asked whether it is production
 ---@return lazycelery.View?
 function M.adopt(buf, asleep)
   local bufname = vim.api.nvim_buf_get_name(buf)
@@ -331,6 +332,9 @@ function M.adopt(buf, asleep)
     view.total, view.exact = before.total, before.exact
   end
   view.asleep = asleep
+  if asleep then
+    environment.watch()
+  end
   views[buf] = view
   buffer.prepare(buf, {
     name = bufname,
@@ -468,7 +472,7 @@ local function on_window(win, buf)
   end
   local info = vim.fn.getwininfo(win)[1] --[[@as table]]
   local look = ("%d %d %d"):format(info.width, info.textoff, info.leftcol or 0)
-  if looked[win] ~= look then
+  if looked[win] ~= look or view.width ~= window.narrowest(buf) then
     looked[win] = look
     paint.soon(view)
   end
@@ -507,7 +511,24 @@ local function tell(what)
   end
 end
 
+--- Views of a restored session go on by themselves, but for those of a production environment: a
+--- broker of that kind is contacted by a person only.
+local function rouse()
+  for _, view in pairs(views) do
+    local row = environment.get(view.id.environment)
+    if view.asleep and row and row.production then
+      paint.soon(view)
+    elseif view.asleep then
+      view.asleep = nil
+      if #window.showing(view.buf) > 0 then
+        M.start(view)
+      end
+    end
+  end
+end
+
 environment.on_change(function(changed, before)
+  rouse()
   local row = environment.get(changed)
   local again = row and row.status == "connected" and before and before.status ~= "connected"
   if before and row and before.status ~= row.status then

@@ -130,7 +130,9 @@ end
 function M.options(win, def)
   local options = vim.wo[win][0]
   options.wrap = false
-  options.list = false
+  -- What reaches beyond the edge shows it, and stays whole in the buffer.
+  options.list = true
+  options.listchars = "extends:…,precedes:…"
   options.spell = false
   options.colorcolumn = ""
   options.cursorline = true
@@ -149,11 +151,35 @@ function M.options(win, def)
   end
 end
 
---- Windows that show a buffer, floats and previews included.
+--- Windows that show a buffer, floats and previews included, in every tab.
 ---@param buf integer
 ---@return integer[]
 function M.showing(buf)
   return vim.fn.win_findbuf(buf)
+end
+
+--- Those of them that a person sees now.
+---@param buf integer
+---@return integer[]
+function M.in_sight(buf)
+  local tab = vim.api.nvim_get_current_tabpage()
+  return vim.tbl_filter(function(win)
+    return vim.api.nvim_win_get_tabpage(win) == tab
+  end, M.showing(buf))
+end
+
+--- Display cells of the narrowest window in sight, floats aside: the text of a buffer is one.
+---@param buf integer
+---@return integer?
+function M.narrowest(buf)
+  local least ---@type integer?
+  for _, win in ipairs(M.in_sight(buf)) do
+    if vim.api.nvim_win_get_config(win).relative == "" then
+      local room = M.room(win)
+      least = math.min(least or room, room)
+    end
+  end
+  return least
 end
 
 --- Display cells that the text of a window has.

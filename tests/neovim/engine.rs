@@ -186,7 +186,7 @@ fn n10_a_deleted_view_ends_its_feed_and_a_late_notification_harms_nothing() {
     run(&mut nvim, "double.list('task', double.tasks(9, 0)) vim.cmd.bdelete()");
     expect(&mut nvim, "double.count('task/unsubscribe')", "1");
     assert_eq!(value(&mut nvim, "#require('lazycelery.view').all()"), "0");
-    nvim.command("buffer lazycelery://prod/tasks");
+    nvim.command("buffer lazycelery://prod:tasks");
     expect(&mut nvim, "double.count('task/subscribe')", "2");
     tasks(&mut nvim, 2, 0);
     expect(&mut nvim, "vim.api.nvim_buf_line_count(0)", "2");
@@ -214,6 +214,21 @@ fn n19_columns_follow_the_narrowest_window() {
     nvim.wait_for_screen_that("has no RUNTIME", |screen| !screen.contains("RUNTIME"));
     nvim.command("only");
     nvim.wait_for_screen("RUNTIME");
+}
+
+/// A narrow window in another tab is nobody's business here.
+#[test]
+fn n19_columns_follow_the_windows_in_sight() {
+    let mut nvim = lab::open(LARGE, "LazyCelery tasks");
+    tasks(&mut nvim, 3, 0);
+    nvim.wait_for_screen("RUNTIME");
+    nvim.command("tab split");
+    nvim.command("vsplit");
+    nvim.wait_for_screen_that("has no RUNTIME", |screen| !screen.contains("RUNTIME"));
+    nvim.command("tabprevious");
+    nvim.wait_for_screen("RUNTIME");
+    nvim.command("tabnext");
+    nvim.wait_for_screen_that("has no RUNTIME", |screen| !screen.contains("RUNTIME"));
 }
 
 #[test]

@@ -13,14 +13,14 @@ fn n04_a_kept_filter_renames_the_buffer_and_leaves_nothing_behind() {
     expect(&mut nvim, "double.last('subscription/update').filter", "\"state:failure name:shop.*\"");
     assert_eq!(
         value(&mut nvim, "vim.api.nvim_buf_get_name(require('lazycelery.view').all()[1].buf)"),
-        "\"lazycelery://prod/tasks\"",
+        "\"lazycelery://prod:tasks\"",
         "half a filter is no name"
     );
     nvim.keys("<CR>");
     expect(
         &mut nvim,
         "vim.api.nvim_buf_get_name(0)",
-        "\"lazycelery://prod/tasks?state%3Afailure%20name%3Ashop.%2A\""
+        "\"lazycelery://prod:tasks?state%3Afailure%20name%3Ashop.%2A\""
             .replace("%3A", ":")
             .as_str(),
     );
@@ -42,7 +42,7 @@ fn a_filter_that_is_given_up_restores_the_one_before() {
     expect(&mut nvim, "double.last('subscription/update').filter", "\"state:retry\"");
     expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-tasks\"");
     nvim.keys("I");
-    expect(&mut nvim, "vim.api.nvim_buf_get_name(0)", "\"lazycelery://prod/tasks\"");
+    expect(&mut nvim, "vim.api.nvim_buf_get_name(0)", "\"lazycelery://prod:tasks\"");
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn the_filter_completes_fields_and_seen_values() {
 fn n09_a_view_opened_in_an_autocommand_is_a_whole_view() {
     for opened in [
         "LazyCelery tasks",
-        "edit lazycelery://prod/tasks",
-        "noautocmd edit lazycelery://prod/tasks",
+        "edit lazycelery://prod:tasks",
+        "noautocmd edit lazycelery://prod:tasks",
     ] {
         let mut nvim = lab::start(SMALL);
         nvim.command(&format!("autocmd User Go {opened}"));
@@ -209,21 +209,6 @@ fn n28_q_ends_a_recording_and_only_that() {
 }
 
 #[test]
-fn n30_a_restored_session_contacts_nothing_before_a_key() {
-    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
-    tasks(&mut nvim, 1, 0);
-    let session = nvim.home().join("Session.vim");
-    nvim.command(&format!("mksession {}", session.display()));
-    let mut other = lab::start(SMALL);
-    other.command(&format!("source {}", session.display()));
-    other.wait_for_screen("Restored from a session. R connects.");
-    assert_eq!(number(&mut other, "double.starts"), 0);
-    assert_eq!(value(&mut other, "vim.bo.buftype"), "\"nofile\"");
-    other.keys("R");
-    expect(&mut other, "double.count('task/subscribe')", "1");
-}
-
-#[test]
 fn n32_a_percent_in_a_name_is_a_percent() {
     let mut nvim = lab::open(SMALL, "LazyCelery worker a%{x}@%#Error#");
     nvim.wait_for_screen("a%{x}@%#Error#");
@@ -271,8 +256,8 @@ fn n50_a_users_looks_do_not_spoil_the_table_nor_we_theirs() {
     assert!(!screen.contains("xxx"), "{screen}");
     assert!(!lines(&mut nvim).lines().any(|line| line.ends_with(' ')));
     assert_eq!(
-        value(&mut nvim, "{ vim.wo.list, vim.wo.wrap, vim.wo.spell, vim.wo.relativenumber }"),
-        "{ false, false, false, true }"
+        value(&mut nvim, "{ vim.wo.listchars, vim.wo.wrap, vim.wo.spell, vim.wo.relativenumber }"),
+        "{ \"extends:…,precedes:…\", false, false, true }"
     );
     nvim.keys("q");
     assert_eq!(
@@ -310,6 +295,15 @@ fn n56_lists_are_listed_unless_the_user_wants_none() {
     run(&mut nvim, "require('lazycelery').setup({ cmd = { 'true' }, listed = false })");
     lab::show(&mut nvim, "LazyCelery queues");
     assert_eq!(value(&mut nvim, "vim.bo.buflisted"), "false");
+}
+
+#[test]
+fn n56_a_tab_tells_the_view_and_its_environment() {
+    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
+    nvim.command("tab LazyCelery queues");
+    let screen = nvim.wait_for_screen("Queues");
+    let tabs = screen.lines().next().unwrap();
+    assert!(tabs.contains("prod:tasks") && tabs.contains("prod:queues"), "{tabs}");
 }
 
 #[test]
@@ -375,7 +369,7 @@ fn the_way_in_is_the_way_out() {
         "{\n  environment = \"prod\",\n  key = \"00000002-3b7e-4d1c-9a55-0f6f3e2d1c77\",\n  noun = \"task\"\n}"
     );
     nvim.keys("-");
-    expect(&mut nvim, "vim.fn.bufname()", "\"lazycelery://prod/tasks\"");
+    expect(&mut nvim, "vim.fn.bufname()", "\"lazycelery://prod:tasks\"");
     assert_eq!(number(&mut nvim, "vim.fn.line('.')"), 2, "as it was left");
     nvim.keys("]v");
     expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-queues\"");

@@ -135,6 +135,34 @@ fn a_filter_of_the_real_server_narrows_and_its_mistakes_are_marked() {
     nvim.wait_for_screen("mail.send");
 }
 
+/// `gs` sorts by what the server knows by that name.
+#[test]
+fn every_column_that_sorts_is_known_to_the_server() {
+    let mut feed = Feed::new();
+    feed.heartbeat(SEEN, 0);
+    let mut nvim = watching(&feed, "LazyCelery");
+    nvim.wait_for_screen("w1@lab");
+    nvim.lua(
+        "refused, asked, answered = {}, 0, 0
+         for _, view in ipairs(require('lazycelery.view').order) do
+           local def = require('lazycelery.view').def(view)
+           local sorts = vim.tbl_map(function(column) return column.sort or '' end, def.columns)
+           for _, sort in ipairs(vim.list_extend(sorts, { def.sort })) do
+             if sort ~= '' then
+               asked = asked + 1
+               require('lazycelery').request(def.noun .. '/list', { sort = sort }, function(err)
+                 answered = answered + 1
+                 if err then table.insert(refused, view .. ' ' .. sort .. ': ' .. err.message) end
+               end)
+             end
+           end
+         end",
+        vec![],
+    );
+    expect(&mut nvim, "asked > 10 and answered == asked", "true");
+    assert_eq!(value(&mut nvim, "refused"), "{}");
+}
+
 #[test]
 fn a_server_that_is_killed_is_started_again() {
     let mut feed = Feed::new();

@@ -19,7 +19,7 @@ expect.equal(frame.resolve("/srv/app/tasks.py"), own, "the longest prefix wins")
 expect.equal(frame.resolve("/srv/application/tasks.py"), nil, "a prefix ends at a slash")
 for _, hostile in ipairs({
   "term://touch$IFS" .. folder .. "/pwned",
-  "lazycelery://prod/tasks",
+  "lazycelery://prod:tasks",
   "http://example.org/x.py",
   "/srv/app/term://x",
   "/dev/tty",

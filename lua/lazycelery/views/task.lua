@@ -21,6 +21,11 @@ local sources = {
 ---@return string?
 local function source_of(row, field)
   local source = row.sources and row.sources[field]
+  if source == "queue" and row.place ~= "queue" then
+    return "from its message, read while it waited"
+  elseif source == "unacked" and row.place == "done" then
+    return "from its message, read before it was acknowledged"
+  end
   return source and (sources[source] or source)
 end
 

@@ -50,6 +50,29 @@ local function result(row, context)
   return row.result, "LazyCeleryDim"
 end
 
+-- Seconds above which a runtime is worth room that has none to spare.
+local OF_NOTE_S = 1
+
+--- The outcome, and before it how long that takes or took, where no column says so.
+---@param row table
+---@param context lazycelery.Context
+---@return string|lazycelery.Chunk[]|nil
+---@return string? group
+local function outcome(row, context)
+  local said, group = result(row, context)
+  if context.columns.runtime or row.orphaned or row.ended then
+    return said, group
+  end
+  local chunks = type(said) == "table" and said or { { said or "", group } }
+  if row.place == "active" and row.started then
+    local took = context:age(row.started)
+    table.insert(chunks, 1, { ("for %s%s"):format(took, said and "  " or ""), "LazyCeleryBusy" })
+  elseif (row.runtime or 0) >= OF_NOTE_S then
+    table.insert(chunks, 1, { format.duration(row.runtime) .. "  ", "LazyCeleryDim" })
+  end
+  return chunks
+end
+
 ---@param number integer
 ---@return string
 local function ordinal(number)
@@ -180,7 +203,7 @@ return {
       descending = true,
       format = runtime,
     },
-    { field = "result", title = "RESULT", rank = 5, min = 20, flex = true, format = result },
+    { field = "result", title = "RESULT", rank = 5, min = 20, flex = true, format = outcome },
   },
   keys = { { "gY", "yank_arguments" } },
   open = function(row)

@@ -99,7 +99,7 @@ return {
   layout = "list",
   feed = "worker/subscribe",
   filtered = true,
-  sort = "name",
+  sort = "hostname",
   columns = {
     {
       field = "worker",
@@ -107,13 +107,13 @@ return {
       rank = 1,
       min = 18,
       max = 40,
-      sort = "name",
+      sort = "hostname",
       format = worker,
     },
     {
       field = "pool",
       title = "POOL",
-      rank = 6,
+      rank = 7,
       min = 9,
       max = 14,
       format = function(row)
@@ -132,7 +132,7 @@ return {
     {
       field = "started",
       title = "STARTED",
-      rank = 7,
+      rank = 8,
       min = 9,
       align = "right",
       sort = "processed",
@@ -142,11 +142,24 @@ return {
       end,
     },
     { field = "failed", title = "FAILED", rank = 3, min = 6, align = "right", format = failed },
-    { field = "load", title = "LOAD 1/5/15", rank = 8, min = 14, format = load },
+    {
+      field = "runtime",
+      title = "RUNTIME",
+      rank = 6,
+      min = 7,
+      max = 9,
+      align = "right",
+      sort = "runtime",
+      descending = true,
+      format = function(row)
+        return row.runtime and format.duration(row.runtime)
+      end,
+    },
+    { field = "load", title = "LOAD 1/5/15", rank = 9, min = 14, format = load },
     {
       field = "cpu",
       title = "CPU",
-      rank = 9,
+      rank = 10,
       min = 5,
       align = "right",
       format = function(row)
@@ -156,7 +169,7 @@ return {
     {
       field = "memory",
       title = "MEM",
-      rank = 10,
+      rank = 11,
       min = 5,
       align = "right",
       format = function(row)
@@ -166,7 +179,7 @@ return {
     {
       field = "up",
       title = "UP",
-      rank = 11,
+      rank = 12,
       min = 6,
       format = function(row, context)
         if row.started and not is_gone(row) then
@@ -178,7 +191,7 @@ return {
     {
       field = "events",
       title = "EVENTS",
-      rank = 12,
+      rank = 13,
       min = 6,
       format = function(row)
         return row.events, row.events == "off" and "LazyCeleryWarn" or "LazyCeleryDim"
@@ -188,7 +201,7 @@ return {
       field = "queues",
       title = "QUEUES",
       rank = 5,
-      min = 16,
+      min = 12,
       flex = true,
       format = function(row)
         return row.queues and table.concat(row.queues, " ")

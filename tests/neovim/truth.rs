@@ -1,0 +1,99 @@
+//! What a view says is so: no count that nobody made, no word that was true yesterday, nothing cut
+//! without saying so.
+
+use super::lab::{self, LARGE, SMALL, lines, run};
+use crate::support::neovim::Neovim;
+
+const TASK: &str = "LazyCelery task 5f2c9e10-3b7e-4d1c-9a55-0f6f3e2d1c77";
+
+#[test]
+fn a_cluster_that_was_never_reached_has_no_counts() {
+    let mut nvim = Neovim::start(SMALL, &["--broker", "redis://127.0.0.1:1"]);
+    nvim.command("runtime plugin/lazycelery.lua");
+    nvim.command("LazyCelery tasks");
+    let screen = nvim.wait_for_screen("The next attempt is in");
+    assert!(screen.contains("1 Workers · [2 Tasks] · 3 Queues"), "{screen}");
+    assert!(!screen.contains(" 0 "), "{screen}");
+}
+
+#[test]
+fn a_filtered_list_says_how_many_match_of_how_many() {
+    let mut nvim = lab::open(LARGE, "LazyCelery tasks state:success");
+    run(&mut nvim, "double.list('task', double.tasks(3), { undecided = 2 })");
+    nvim.wait_for_screen("/state:success: 3 of 48,210, 2 undecided");
+    run(&mut nvim, "double.list('task', double.tasks(3), { total = 1000, exact = false })");
+    nvim.wait_for_screen("/state:success: at least 1,000 of 48,210");
+    run(&mut nvim, "double.tell_environment({ counts = vim.NIL })");
+    nvim.wait_for_screen("/state:success: at least 1,000 match");
+}
+
+#[test]
+fn what_reaches_beyond_the_edge_shows_it_and_stays_whole() {
+    let mut nvim = lab::start(SMALL);
+    lab::load(&mut nvim, "cluster = require('cluster')");
+    lab::show(&mut nvim, TASK);
+    run(
+        &mut nvim,
+        "cluster.task.traceback.frames[1].code = ('pay(amount) '):rep(9) .. 'END' cluster.tell('task')",
+    );
+    nvim.wait_for_screen("▾ Arguments");
+    nvim.keys("/Traceback<CR>zt");
+    let screen = nvim.wait_for_screen("in charge");
+    let frame = screen.lines().find(|line| line.contains("in charge")).unwrap();
+    assert!(frame.ends_with('…'), "{frame}");
+    assert!(lines(&mut nvim).contains("pay(amount) END"));
+    nvim.keys("j$");
+    nvim.wait_for_screen("END");
+}
+
+/// What a message said while it waited is still what it said; that it waits is not.
+#[test]
+fn a_finished_task_is_not_said_to_be_in_its_queue() {
+    let mut nvim = lab::start(LARGE);
+    lab::load(&mut nvim, "cluster = require('cluster')");
+    lab::show(&mut nvim, TASK);
+    run(&mut nvim, "cluster.task.sources = { args_json = 'queue' } cluster.tell('task')");
+    nvim.wait_for_screen("exact, from its message, read while it waited");
+    run(&mut nvim, "cluster.task.place = 'queue' cluster.tell('task')");
+    nvim.wait_for_screen("exact, from the message in its queue");
+}
+
+#[test]
+fn how_long_a_task_runs_is_seen_at_eighty_columns() {
+    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
+    run(
+        &mut nvim,
+        "local rows = double.tasks(3)
+         rows[1].state, rows[1].place, rows[1].result = 'STARTED', 'active', nil
+         rows[1].started = double.environment.now - 75
+         rows[2].runtime, rows[3].runtime = 8.21, 0.12
+         double.list('task', rows)",
+    );
+    let screen = nvim.wait_for_screen("for 1m");
+    assert!(screen.contains("8.2 s  None"), "{screen}");
+    assert!(!screen.contains("120 ms"), "{screen}");
+}
+
+/// Half of 80 columns: whole columns, and of the statusline what fits.
+#[test]
+fn half_of_eighty_columns_cuts_no_column() {
+    for view in ["workers", "tasks", "queues"] {
+        let mut nvim = lab::start(SMALL);
+        lab::load(&mut nvim, "cluster = require('cluster')");
+        lab::show(&mut nvim, &format!("LazyCelery {view}"));
+        run(&mut nvim, &format!("cluster.tell('{view}')"));
+        nvim.wait_for_screen_that("has rows", |screen| {
+            ["web-1", "charge", "never: growing"].iter().any(|row| screen.contains(row))
+        });
+        nvim.command("vsplit");
+        let screen = nvim.wait_for_screen_that("is halved", |screen| {
+            screen.lines().nth(1).is_some_and(|line| line.chars().nth(40) == Some('│'))
+        });
+        for row in screen.lines().skip(1).take(21) {
+            let half: Vec<char> = row.chars().take(40).collect();
+            assert_eq!(half.last(), Some(&' '), "a row is cut in\n{screen}");
+        }
+        let status = screen.lines().nth(22).unwrap();
+        assert!(!status.contains(['>', '<', '…']), "{status:?} is cut");
+    }
+}
