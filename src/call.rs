@@ -82,12 +82,18 @@ impl Call {
     /// Calls, prints, and answers the exit status.
     ///
     /// # Errors
-    /// [`Error::InvalidParams`] where `--follow` is given for what is no subscription.
+    /// [`Error::InvalidParams`] where `--follow` is given for what is no subscription, or is missing
+    /// for one: its number alone is of no use.
     pub fn run(&self, runtime: &Handle, methods: Methods) -> Result<u8> {
         let subscribes =
             matches!(methods.method(&self.method), Some(MethodCallback::Subscription(_)));
-        if self.follow && !subscribes {
-            let reason = format!("--follow: {} is no subscription", self.method);
+        if self.follow != subscribes {
+            let reason = match self.follow {
+                true => format!("--follow: {} is no subscription", self.method),
+                false => {
+                    format!("{} is a subscription: print what it sends by --follow", self.method)
+                }
+            };
             return Err(Error::InvalidParams(reason));
         }
         let broken = |error: io::Error| Error::Internal(error.to_string());

@@ -20,7 +20,7 @@ pub enum Error {
     #[error("invalid request: {0}")]
     InvalidRequest(String),
     /// No such method (`-32601`).
-    #[error("method not found: `{method}`{}", nearest_hint(.nearest))]
+    #[error("method not found: `{method}`, {}", nearest_method(.nearest))]
     MethodNotFound {
         /// The method that was called.
         method: String,
@@ -261,8 +261,11 @@ impl From<Error> for ErrorObjectOwned {
     }
 }
 
-fn nearest_hint(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
+fn nearest_method(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => "`initialize` tells all there are".into(),
+    }
 }
 
 /// The known name that a wrong one was probably meant to be; one way to guess it for all who do.

@@ -313,6 +313,7 @@ fn a_mistake_in_usage_or_configuration_is_told_on_stderr() {
         &["call", "task/list", "{"][..],
         &["call", "task/list", "7"],
         &["call", "task/list", "--follow"],
+        &["call", "task/subscribe"],
         &["--memory-limit", "much"],
         &["--environment", "nowhere"],
         &["--log-file", "/dev/null/log"],
@@ -322,6 +323,17 @@ fn a_mistake_in_usage_or_configuration_is_told_on_stderr() {
         assert_eq!((status, &*out), (2, ""), "{arguments:?}: {err}");
         assert!(!err.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn what_is_no_url_is_told_so() {
+    let home = tempfile::tempdir().unwrap();
+    let (status, out, _) = run(&home, &["--broker", "nonsense", "call", "worker/list"]);
+    let reason = serde_json::from_str::<Value>(&out).unwrap()["data"]["reason"].take();
+    let reason = reason.as_str().unwrap();
+    assert_eq!(status, 1);
+    assert!(reason.contains("`nonsense` is no URL"), "{reason}");
+    assert!(reason.contains("redis://HOST:PORT/DB"), "{reason}");
 }
 
 #[test]

@@ -3,19 +3,34 @@
 
 use crate::error::{Error, Result, nearest};
 use jsonrpsee::types::Params;
+use serde::Deserializer;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// Reads the parameters of a call. `leading` are the required ones, in order.
 pub(super) fn read<P: DeserializeOwned>(params: &Params<'_>, leading: &[&str]) -> Result<P> {
     let text = params.as_str().unwrap_or("{}").trim();
-    let invalid = |error: serde_json::Error| Error::InvalidParams(sentence(&error.to_string()));
     if text.starts_with('[') {
-        let values: Vec<Value> = serde_json::from_str(text).map_err(invalid)?;
+        let values: Vec<Value> =
+            serde_json::from_str(text).map_err(|error: serde_json::Error| {
+                Error::InvalidParams(sentence(&error.to_string()))
+            })?;
         let named = by_position(values, leading)?;
-        return serde_json::from_value(Value::Object(named)).map_err(invalid);
+        return by_name(Value::Object(named));
     }
-    serde_json::from_str(text).map_err(invalid)
+    by_name(&mut serde_json::Deserializer::from_str(text))
+}
+
+fn by_name<'de, P: DeserializeOwned>(
+    params: impl Deserializer<'de, Error = serde_json::Error>,
+) -> Result<P> {
+    serde_path_to_error::deserialize(params).map_err(|error| {
+        let said = sentence(&error.inner().to_string());
+        let path = error.path().to_string();
+        // A name that is unknown or missing is in the sentence already.
+        let named = path == "." || said.contains(" field `");
+        Error::InvalidParams(if named { said } else { format!("`{path}`: {said}") })
+    })
 }
 
 fn by_position(values: Vec<Value>, leading: &[&str]) -> Result<Map<String, Value>> {
@@ -33,11 +48,29 @@ fn by_position(values: Vec<Value>, leading: &[&str]) -> Result<Map<String, Value
 /// the parameters says nothing to a caller who sees the whole request.
 fn sentence(said: &str) -> String {
     let said = said.split(" at line ").next().unwrap_or(said);
+    let said = &said.replacen("unknown variant", "unknown word", 1);
+    if let Some((found, expected)) =
+        said.split_once(", expected ").filter(|_| said.starts_with("invalid"))
+    {
+        return format!("{found}, expected {}", in_words(expected));
+    }
     let mut names = said.split('`').skip(1).step_by(2);
     let unknown = names.next().filter(|_| said.starts_with("unknown"));
     match unknown.and_then(|unknown| nearest(unknown, names)) {
         Some(known) => format!("{said}: did you mean `{known}`?"),
-        None => said.to_owned(),
+        None => said.clone(),
+    }
+}
+
+/// What callers know of types is JSON's, not Rust's.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number from 0",
+        "f64" => "a number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        structure if structure.starts_with("struct ") => "an object",
+        other => other,
     }
 }
 
@@ -71,6 +104,16 @@ mod tests {
     fn an_unknown_name_tells_the_nearest() {
         let error = get(Some(r#"{"uuid":"a","ful":true}"#)).unwrap_err().to_string();
         assert_eq!(error, "unknown field `ful`, expected `uuid` or `full`: did you mean `full`?");
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_tells_its_name() {
+        for text in [r#"{"uuid":"a","full":1}"#, r#"{"full":1,"uuid":"a"}"#] {
+            let error = get(Some(text)).unwrap_err().to_string();
+            assert_eq!(error, "`full`: invalid type: integer `1`, expected a boolean");
+        }
+        let error = get(Some("[7]")).unwrap_err().to_string();
+        assert_eq!(error, "`uuid`: invalid type: integer `7`, expected a string");
     }
 
     #[test]

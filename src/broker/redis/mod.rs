@@ -182,5 +182,14 @@ impl Deliveries for Events {
 
 /// The transport has no server of ours to try.
 fn unsupported(url: &BrokerUrl) -> Error {
-    Error::Unsupported { operation: "connecting".into(), transport: url.transport().to_owned() }
+    match url.warnings().first() {
+        Some(warning) => {
+            let reason = format!("{warning}; write `redis://HOST:PORT/DB`");
+            Error::Config { setting: "broker_url".into(), reason, position: None }
+        }
+        None => Error::Unsupported {
+            operation: "connecting".into(),
+            transport: url.transport().to_owned(),
+        },
+    }
 }

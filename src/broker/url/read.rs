@@ -102,7 +102,7 @@ fn server(
     warnings: &mut Vec<String>,
 ) -> Result<Server, String> {
     let Some((scheme, _)) = text.split_once("://") else {
-        return bare_host(text, usage);
+        return bare_host(text, usage, warnings);
     };
     if let Some((transport, kind)) = scheme.split_once('+') {
         check_transport(transport)?;
@@ -171,10 +171,11 @@ fn plain(transport: &str, parts: Parts, before: Option<&Server>, usage: Use) -> 
 }
 
 /// Without a transport Celery takes a broker's URL for a host of RabbitMQ.
-fn bare_host(text: &str, usage: Use) -> Result<Server, String> {
+fn bare_host(text: &str, usage: Use, warnings: &mut Vec<String>) -> Result<Server, String> {
     if usage == Use::ResultBackend || text.is_empty() || text.contains(['@', '/', ':']) {
         return Err("a URL begins with a transport, such as `redis://`".into());
     }
+    warnings.push(format!("`{text}` is no URL, so Celery takes it for a host of RabbitMQ"));
     let parts = Parts { host: Some(text.to_owned()), ..Parts::default() };
     Ok(plain("amqp", parts, None, usage))
 }
