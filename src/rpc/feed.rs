@@ -7,6 +7,7 @@ use super::source::Source;
 use crate::environment::Lease;
 use crate::error::{Error, Result};
 use crate::server::{Answered, Session, Written};
+use crate::state::filter::Hint;
 use crate::state::{Page, Query};
 use futures_util::future::select_all;
 use jsonrpsee::core::server::SubscriptionSink;
@@ -165,6 +166,8 @@ struct Notification<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     undecided: Option<NonZeroU64>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    hints: &'a [Hint],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     incomplete: &'a [&'static str],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     more: bool,
@@ -245,6 +248,7 @@ async fn send(
 ) -> bool {
     let mut chunks = delta.rows.chunks(ROWS).peekable();
     let mut keys = delta.keys.as_deref();
+    let hints = view.source.hints(&view.query, page);
     loop {
         let chunk = chunks.next().unwrap_or_default();
         let notification = Notification {
@@ -253,6 +257,7 @@ async fn send(
             total: page.total,
             exact: page.exact,
             undecided: NonZeroU64::new(page.undecided),
+            hints: &hints,
             incomplete,
             more: chunks.peek().is_some(),
         };

@@ -5,6 +5,7 @@ use super::scope::{Failed, Shortfall};
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::state::Query;
+use crate::state::filter::Hint;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub(super) struct Rows {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undecided: Option<NonZeroU64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<Hint>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incomplete: Vec<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<String, Failed>,
@@ -54,6 +57,7 @@ pub(super) async fn answer(source: Source, list: List) -> Result<Rows> {
     };
     let page = source.page(&query)?;
     let rows = page.keys.iter().filter_map(|(key, _)| source.row(key)).collect();
+    let hints = source.hints(&query, &page);
     drop(lease);
     Ok(Rows {
         rows,
@@ -61,6 +65,7 @@ pub(super) async fn answer(source: Source, list: List) -> Result<Rows> {
         exact: page.exact && failed.is_empty(),
         cursor: page.cursor,
         undecided: NonZeroU64::new(page.undecided),
+        hints,
         incomplete,
         failed,
     })

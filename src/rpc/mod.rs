@@ -9,6 +9,7 @@ mod call;
 mod delta;
 mod environment;
 mod feed;
+mod filter;
 mod lifecycle;
 mod list;
 mod params;
@@ -33,6 +34,7 @@ pub fn methods(environments: Arc<Environments>) -> Methods {
     worker::register(&mut table);
     task::register(&mut table);
     queue::register(&mut table);
+    filter::register(&mut table);
     // Last: `initialize` tells all that is registered.
     lifecycle::register(&mut table);
     table.methods()

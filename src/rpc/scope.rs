@@ -5,7 +5,7 @@ use super::call::Call;
 use crate::environment::{Environment, Lease, Look, Need};
 use crate::error::{Error, Result};
 use crate::state::query::Sort;
-use crate::state::{Noun, Page, Query};
+use crate::state::{Noun, Page, Query, Seen};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,21 @@ impl Scope {
             Scope::One(environment) => environment.read(|state| state.window(noun, query)),
             Scope::Every(environments) => self.merged(environments, noun, query),
         }
+    }
+
+    /// The values of a column in all environments.
+    pub fn seen(&self, noun: Noun, column: &str) -> Vec<Seen> {
+        let mut all: BTreeMap<String, Option<u64>> = BTreeMap::new();
+        for environment in self.environments() {
+            for Seen { value, tasks } in environment.read(|state| state.seen(noun, column)) {
+                let sum = all.entry(value).or_default();
+                *sum = match (*sum, tasks) {
+                    (Some(sum), Some(tasks)) => Some(sum + tasks),
+                    (sum, tasks) => sum.or(tasks),
+                };
+            }
+        }
+        all.into_iter().map(|(value, tasks)| Seen { value, tasks }).collect()
     }
 
     /// One row by its key.

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::scope::Scope;
 use crate::environment::{Environments, Lease, Look, Need};
 use crate::error::{Error, Result};
-use crate::state::filter::Filter;
+use crate::state::filter::{Filter, Hint};
 use crate::state::query::Sort;
 use crate::state::{Noun, Page, Query};
 use jiff::tz::TimeZone;
@@ -110,6 +110,16 @@ impl Source {
                 let keys = keys.into_iter().skip(query.offset).take(query.limit).collect();
                 Ok(Page { keys, total, exact: true, ..Page::default() })
             }
+        }
+    }
+
+    /// What should be said beside a page of a query.
+    pub fn hints(&self, query: &Query, page: &Page) -> Vec<Hint> {
+        match self {
+            Source::Records(noun, scope) => query.filter.hints(page, |column| {
+                scope.seen(*noun, column).into_iter().map(|seen| seen.value).collect()
+            }),
+            Source::Environments(..) => Vec::new(),
         }
     }
 

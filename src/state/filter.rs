@@ -1,82 +1,111 @@
 //! The filter language: text → [`Filter`] → a verdict on each row. Pure.
 //!
 //! ```text
-//! filter = { term }                       all of them must hold
+//! filter = { term }                          all of them must hold
 //! term   = [ "!" ] ( field ":" value { "," value } | word )
-//! value  = quoted | characters without blank or comma; "*" stands for any text
-//! word   = quoted | characters without blank; a uuid means that very task
+//! field  = name | ( "args" | "kwargs" | "result" ) "." key { "." key }
+//! value  = quoted | expression | characters without blank or comma; "*" stands for any text
+//! word   = quoted | expression | characters without blank; a uuid means that very task
+//! quoted = '"' … '"', in which \" and \\ are escapes    expression = "/" … "/" [ "i" ]
 //! ```
 //!
-//! A negated term also matches rows that lack the field; a plain one leaves them undecided.
+//! The way of a text: [`scan`] cuts it into tokens, [`read`] gives each its meaning by the noun's
+//! [`fields`], [`judge`] asks rows, [`mod@print`] writes it again, [`hint`] finds what is probably not
+//! what was meant, [`complete`] what the word under a cursor may become.
+//!
+//! A store that answers from indexes takes a filter apart by [`Term::facet`]: a term that has one
+//! is decided by the few distinct values of a column (state, place, name, worker, queue), so by a
+//! union of their bitmaps; [`Test::Since`] and [`Test::Until`] are a stretch of the order by `seen`;
+//! what is left, text and comparisons, is the residue, judged row by row with [`Term::verdict`].
 
 use super::Noun;
-use super::observation::{Micros, seconds};
-use super::query::{Cell, Record};
 use crate::error::{Error, Result};
 use jiff::tz::TimeZone;
 
+pub mod complete;
 mod fields;
+mod hint;
+mod judge;
+mod number;
 mod pattern;
+mod print;
+mod read;
 mod scan;
+mod time;
+mod within;
 
 pub use fields::field_names;
+pub use hint::Hint;
+pub(super) use judge::Verdict;
 
-use fields::{Field, Means};
-use pattern::{Pattern, Reach};
-use scan::{Piece, Token};
+use fields::Field;
+use number::Bound;
+use pattern::Pattern;
+use time::Moment;
+
+/// Characters of filter text at most: over a thousand ids.
+const LONGEST: usize = 1 << 16;
 
 /// A parsed filter. The empty one matches everything.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
-    terms: Vec<Term>,
+    pub(super) terms: Vec<Term>,
 }
 
-/// What a filter says of one row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It matches.
-    Yes,
-    /// It does not.
-    No,
-    /// It lacks a field that the filter asks for; nothing else speaks against it.
-    Undecided,
-}
-
+/// One condition; all of a filter's must hold.
 #[derive(Debug, Clone, PartialEq)]
-struct Term {
-    negated: bool,
-    test: Test,
+pub(super) struct Term {
+    /// `!`: holds where the test fails, and where the row lacks the field.
+    pub negated: bool,
+    pub test: Test,
 }
 
+/// What a term asks of a row.
 #[derive(Debug, Clone, PartialEq)]
-enum Test {
+pub(super) enum Test {
     /// The record whose key this is.
     Key(String),
-    /// Any text field of the noun holds it.
+    /// Any of the noun's text columns holds it.
     Anywhere(&'static [&'static str], Pattern),
-    /// One of the named fields (the first is the one that may be lacking) has one of the texts.
-    Text(&'static [&'static str], Vec<Pattern>),
-    /// The whole host name, or either side of its `@`.
-    Worker(&'static str, Vec<Pattern>),
-    Number(&'static str, Vec<(Comparison, f64)>),
+    /// One of the field's columns has one of the texts. A facet, unless the field is free text.
+    Text(&'static Field, Vec<Pattern>),
+    /// The field's number lies within one of the bounds.
+    Number(&'static Field, Vec<Bound>),
+    /// The value under these keys, inside the field's display text.
+    Within(&'static Field, Vec<String>, Vec<within::Operand>),
+    /// `seen` is not before.
     Since(Moment),
+    /// `seen` is not after.
     Until(Moment),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    Less,
-    LessOrEqual,
-    Equal,
-    GreaterOrEqual,
-    Greater,
+/// A test that depends on nothing but the distinct values of a few columns. A row holds where one
+/// of its values in `columns` is [accepted](Facet::accepts), and is undecided where it has none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facet<'a> {
+    /// Names of the record's columns, e.g. `state` and `drawn`.
+    pub columns: &'static [&'static str],
+    field: &'static Field,
+    patterns: &'a [Pattern],
 }
 
-/// A time, or a distance from whenever the filter is asked, both in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
-    At(Micros),
-    Ago(Micros),
+impl Facet<'_> {
+    /// Does a row match that has this value?
+    pub fn accepts(&self, value: &str) -> bool {
+        judge::accepts(self.field, self.patterns, value)
+    }
+}
+
+impl Term {
+    /// The facet that decides this term, where one does.
+    pub fn facet(&self) -> Option<Facet<'_>> {
+        match &self.test {
+            Test::Text(field, patterns) if field.is_facet() => {
+                Some(Facet { columns: field.columns, field, patterns })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Filter {
@@ -85,7 +114,14 @@ impl Filter {
     /// # Errors
     /// [`Error::Filter`] with the position (characters from 0) of what is wrong.
     pub fn parse(text: &str, noun: Noun, zone: &TimeZone) -> Result<Filter> {
-        let tokens = scan::tokens(text)?;
+        if text.chars().nth(LONGEST).is_some() {
+            return Err(mistake(
+                LONGEST,
+                format!("the end: a filter has {LONGEST} characters at most"),
+            ));
+        }
+        let known = |head: &scan::Head| fields::find(noun, &head.name, head.at).map(drop);
+        let tokens = scan::tokens(text, known)?;
         let terms = tokens.into_iter().map(|token| Term::read(token, noun, zone));
         Ok(Filter { terms: terms.collect::<Result<_>>()? })
     }
@@ -101,199 +137,10 @@ impl Filter {
             matches!(term.test, Test::Since(Moment::Ago(_)) | Test::Until(Moment::Ago(_)))
         })
     }
-
-    /// Judges one row at `now`.
-    pub(super) fn verdict(&self, row: &impl Record, now: Micros) -> Verdict {
-        let mut verdict = Verdict::Yes;
-        for term in &self.terms {
-            match term.verdict(row, now) {
-                Verdict::Yes => {}
-                Verdict::No => return Verdict::No,
-                Verdict::Undecided => verdict = Verdict::Undecided,
-            }
-        }
-        verdict
-    }
 }
 
-impl Term {
-    fn read(token: Token, noun: Noun, zone: &TimeZone) -> Result<Term> {
-        let negated = token.negated;
-        let test = match token.field {
-            None => Test::word(token.values, noun),
-            Some((name, at)) => {
-                let field = fields::find(noun, &name, at)?;
-                Test::field(field, token.values, zone)?
-            }
-        };
-        Ok(Term { negated, test })
-    }
-
-    fn verdict(&self, row: &impl Record, now: Micros) -> Verdict {
-        match (self.test.holds(row, now), self.negated) {
-            (Some(holds), negated) if holds != negated => Verdict::Yes,
-            (Some(_), _) => Verdict::No,
-            (None, true) => Verdict::Yes,
-            (None, false) => Verdict::Undecided,
-        }
-    }
-}
-
-impl Test {
-    fn word(values: Vec<Piece>, noun: Noun) -> Test {
-        let mut words = values.into_iter();
-        let piece = words.next().unwrap_or_default();
-        if noun == Noun::Task && is_uuid(&piece.text) {
-            return Test::Key(piece.text);
-        }
-        Test::Anywhere(fields::texts(noun), Pattern::new(&piece, Reach::Inside))
-    }
-
-    fn field(field: &'static Field, values: Vec<Piece>, zone: &TimeZone) -> Result<Test> {
-        let patterns = |reach| values.iter().map(|piece| Pattern::new(piece, reach)).collect();
-        Ok(match field.means {
-            Means::Word => Test::Text(field.columns, patterns(Reach::Folded)),
-            Means::Name => Test::Text(field.columns, patterns(Reach::Whole)),
-            Means::Id => Test::Text(field.columns, patterns(Reach::Start)),
-            Means::Text => Test::Text(field.columns, patterns(Reach::Inside)),
-            Means::Worker => Test::Worker(field.columns[0], patterns(Reach::Whole)),
-            Means::Number | Means::Duration => {
-                let compare = |piece| comparison(piece, field.means == Means::Duration);
-                let tests = values.iter().map(compare).collect::<Result<_>>()?;
-                Test::Number(field.columns[0], tests)
-            }
-            Means::Since => Test::Since(single(field, &values, zone)?),
-            Means::Until => Test::Until(single(field, &values, zone)?),
-        })
-    }
-
-    /// `None` where the row lacks the field.
-    fn holds(&self, row: &impl Record, now: Micros) -> Option<bool> {
-        match self {
-            Test::Key(key) => Some(row.key() == key),
-            Test::Anywhere(columns, pattern) => {
-                let mut cells = columns.iter().filter_map(|column| row.field(column));
-                Some(cells.any(|cell| cell.any(|text| pattern.matches(text))))
-            }
-            Test::Text(columns, patterns) => {
-                let matches = |text: &str| patterns.iter().any(|pattern| pattern.matches(text));
-                let mut cells = columns.iter().filter_map(|column| row.field(column)).peekable();
-                cells.peek()?;
-                Some(cells.any(|cell| cell.any(matches)))
-            }
-            Test::Worker(column, patterns) => Some(row.field(column)?.any(|hostname| {
-                let (name, host) = hostname.split_once('@').unwrap_or((hostname, hostname));
-                let parts = [hostname, name, host];
-                patterns.iter().any(|pattern| parts.iter().any(|part| pattern.matches(part)))
-            })),
-            Test::Number(column, tests) => match row.field(column)? {
-                Cell::Number(number) => {
-                    Some(tests.iter().any(|(compare, than)| compare.holds(number, *than)))
-                }
-                Cell::Text(_) | Cell::List(_) => None,
-            },
-            Test::Since(moment) => Some(seen(row)? >= moment.at(now)),
-            Test::Until(moment) => Some(seen(row)? <= moment.at(now)),
-        }
-    }
-}
-
-impl Moment {
-    fn at(self, now: Micros) -> Micros {
-        match self {
-            Moment::At(at) => at,
-            Moment::Ago(ago) => now - ago,
-        }
-    }
-}
-
-impl Comparison {
-    fn holds(self, number: f64, than: f64) -> bool {
-        match self {
-            Comparison::Less => number < than,
-            Comparison::LessOrEqual => number <= than,
-            Comparison::Equal => number == than,
-            Comparison::GreaterOrEqual => number >= than,
-            Comparison::Greater => number > than,
-        }
-    }
-}
-
-fn seen(row: &impl Record) -> Option<Micros> {
-    match row.field("seen")? {
-        Cell::Number(number) => Some(seconds::to_micros(number)),
-        Cell::Text(_) | Cell::List(_) => None,
-    }
-}
-
-fn comparison(piece: &Piece, duration: bool) -> Result<(Comparison, f64)> {
-    const SIGNS: [(&str, Comparison); 5] = [
-        (">=", Comparison::GreaterOrEqual),
-        ("<=", Comparison::LessOrEqual),
-        (">", Comparison::Greater),
-        ("<", Comparison::Less),
-        ("=", Comparison::Equal),
-    ];
-    let signed = SIGNS.iter().find_map(|(sign, compare)| {
-        piece.text.strip_prefix(sign).map(|rest| (*compare, rest, sign.len()))
-    });
-    let (compare, rest, skipped) = signed.unwrap_or((Comparison::Equal, &piece.text, 0));
-    let (number, expected) = if duration {
-        (span(rest), "a duration such as `>2s`, `<150ms` or `>=1.5m`")
-    } else {
-        (rest.parse().ok().filter(|number: &f64| number.is_finite()), "a number such as `>2`")
-    };
-    let number = number.ok_or_else(|| mistake(piece.at + skipped, expected))?;
-    Ok((compare, number))
-}
-
-/// Seconds of `90`, `2s`, `150ms`, `1.5m`, `3h`, `2d`.
-fn span(text: &str) -> Option<f64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit = match unit {
-        "" | "s" => 1.0,
-        "ms" => 0.001,
-        "m" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        _ => return None,
-    };
-    Some(number.parse::<f64>().ok()? * unit)
-}
-
-fn single(field: &Field, values: &[Piece], zone: &TimeZone) -> Result<Moment> {
-    match values {
-        [piece] => moment(&piece.text, zone).ok_or_else(|| {
-            mistake(piece.at, "a time such as `1h`, `2026-11-24` or `2026-11-24T12:00`")
-        }),
-        [_, second, ..] => Err(mistake(second.at, &format!("one time for `{}`", field.word))),
-        [] => Err(mistake(0, "a time")),
-    }
-}
-
-fn moment(text: &str, zone: &TimeZone) -> Option<Moment> {
-    if let Some(ago) = span(text) {
-        return Some(Moment::Ago(seconds::to_micros(ago)));
-    }
-    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return Some(Moment::At(instant.as_microsecond()));
-    }
-    let local: jiff::civil::DateTime = text.parse().ok()?;
-    Some(Moment::At(zone.to_timestamp(local).ok()?.as_microsecond()))
-}
-
-/// 8-4-4-4-12 hexadecimal digits, in either case.
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
-
-fn mistake(position: usize, expected: &str) -> Error {
-    Error::Filter { position, expected: expected.to_owned() }
+fn mistake(position: usize, expected: impl Into<String>) -> Error {
+    Error::Filter { position, expected: expected.into() }
 }
 
 #[cfg(test)]

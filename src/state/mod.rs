@@ -13,6 +13,7 @@ pub mod observation;
 pub mod query;
 mod queue;
 mod rates;
+mod seen;
 mod store;
 mod task;
 mod worker;
@@ -22,6 +23,7 @@ pub use observation::{Kind, Micros, Observation};
 pub use query::{Page, Query, Sort};
 pub use queue::{Binding, QueueRow};
 pub use rates::Rates;
+pub use seen::Seen;
 pub use task::{DEVIATIONS, Deviation, Place, Rules, Source, TaskDetails, TaskRow};
 pub use worker::{Status, WorkerDetails, WorkerRow};
 

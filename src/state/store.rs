@@ -47,6 +47,7 @@ pub(super) struct Store {
     pub by_name: BTreeMap<Arc<str>, NameCount>,
     running: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     places: BTreeMap<Place, usize>,
+    states: BTreeMap<TaskState, usize>,
     roots: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
     due: BTreeSet<(Micros, Arc<str>)>,
     adrift: BTreeSet<(Micros, Arc<str>)>,
@@ -98,6 +99,11 @@ impl Store {
     /// How many are in a place.
     pub fn count(&self, place: Place) -> usize {
         self.places.get(&place).copied().unwrap_or(0)
+    }
+
+    /// The states that tasks are in, each with how many.
+    pub fn states(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.states.iter().map(|(state, tasks)| (state.as_str(), *tasks as u64))
     }
 
     /// Tasks that run at a worker.
@@ -243,6 +249,17 @@ impl Store {
         }
         if let Some(place) = after.and_then(place) {
             *self.places.entry(place).or_default() += 1;
+        }
+        if let Some(standing) = after {
+            *self.states.entry(standing.state.clone()).or_default() += 1;
+        }
+        if let Some(standing) = before
+            && let Some(tasks) = self.states.get_mut(&standing.state)
+        {
+            *tasks -= 1;
+            if *tasks == 0 {
+                self.states.remove(&standing.state);
+            }
         }
         let ended = |standing: &Standing| standing.finished.then_some(standing.seen);
         swap(&mut self.finished, uuid, before.and_then(ended), after.and_then(ended));

@@ -7,7 +7,9 @@ use crate::state::Noun;
 /// What a field's values mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Means {
-    /// One of a few words, in any case.
+    /// One of these words, in any case, and no other.
+    OneOf(&'static [&'static str]),
+    /// A word, in any case; which ones there are, the cluster decides.
     Word,
     /// A name, whole.
     Name,
@@ -15,6 +17,8 @@ pub(super) enum Means {
     Id,
     /// Text that occurs inside, in any case.
     Text,
+    /// Likewise; and `key=value` is the value under a key, as in Flower.
+    Kwargs,
     /// A host name or either side of its `@`.
     Worker,
     Number,
@@ -24,17 +28,29 @@ pub(super) enum Means {
 }
 
 /// One field of the language.
-#[derive(Debug)]
-pub(super) struct Field {
+#[derive(Debug, PartialEq)]
+pub(in crate::state) struct Field {
+    /// As it is written before the colon.
     pub word: &'static str,
-    /// Columns of a row that are looked at.
+    /// Columns of a row that are looked at; the first is the one that may be lacking.
     pub columns: &'static [&'static str],
-    pub means: Means,
+    pub(super) means: Means,
 }
 
 const fn field(word: &'static str, columns: &'static [&'static str], means: Means) -> Field {
     Field { word, columns, means }
 }
+
+pub(super) const SINCE: &str = "since";
+pub(super) const UNTIL: &str = "until";
+
+/// As [`crate::state::Place`] writes them.
+pub(super) const PLACES: &[&str] = &["queue", "reserved", "scheduled", "active", "done"];
+
+/// As [`crate::state::Status`] writes them.
+pub(super) const STATUSES: &[&str] = &["online", "silent", "lost", "offline", "unknown"];
+
+const SWITCH: &[&str] = &["on", "off"];
 
 /// `drawn` is what views draw instead of a state: SCHEDULED, ORPHANED.
 static TASK: &[Field] = &[
@@ -42,10 +58,10 @@ static TASK: &[Field] = &[
     field("name", &["name"], Means::Name),
     field("queue", &["queue"], Means::Name),
     field("worker", &["worker"], Means::Worker),
-    field("place", &["place"], Means::Word),
+    field("place", &["place"], Means::OneOf(PLACES)),
     field("id", &["uuid"], Means::Id),
     field("args", &["args"], Means::Text),
-    field("kwargs", &["kwargs"], Means::Text),
+    field("kwargs", &["kwargs"], Means::Kwargs),
     field("result", &["result"], Means::Text),
     field("exception", &["exception"], Means::Text),
     field("root", &["root_id"], Means::Id),
@@ -53,23 +69,27 @@ static TASK: &[Field] = &[
     field("group", &["group_id"], Means::Id),
     field("retries", &["retries"], Means::Number),
     field("runtime", &["runtime"], Means::Duration),
-    field("since", &["seen"], Means::Since),
-    field("until", &["seen"], Means::Until),
+    field(SINCE, &["seen"], Means::Since),
+    field(UNTIL, &["seen"], Means::Until),
 ];
 
 static NAME: &[Field] =
     &[field("name", &["name"], Means::Name), field("tasks", &["tasks"], Means::Number)];
 
 static WORKER: &[Field] = &[
-    field("status", &["status"], Means::Word),
-    field("state", &["status"], Means::Word),
+    field("status", &["status"], Means::OneOf(STATUSES)),
+    field("state", &["status"], Means::OneOf(STATUSES)),
     field("worker", &["hostname"], Means::Worker),
     field("name", &["hostname"], Means::Worker),
     field("queue", &["queues"], Means::Name),
     field("pool", &["pool"], Means::Word),
-    field("events", &["events"], Means::Word),
+    field("events", &["events"], Means::OneOf(SWITCH)),
+    field("concurrency", &["concurrency"], Means::Number),
     field("active", &["active"], Means::Number),
+    field("reserved", &["reserved"], Means::Number),
     field("processed", &["processed"], Means::Number),
+    field("failed", &["failed"], Means::Number),
+    field("cpu", &["cpu"], Means::Number),
 ];
 
 static QUEUE: &[Field] = &[
@@ -81,7 +101,37 @@ static QUEUE: &[Field] = &[
     field("consumers", &["consumers"], Means::Number),
 ];
 
-fn of(noun: Noun) -> &'static [Field] {
+impl Field {
+    /// Its columns hold few distinct values, which a store may index.
+    pub(super) fn is_facet(&self) -> bool {
+        matches!(self.means, Means::OneOf(_) | Means::Word | Means::Name | Means::Worker)
+    }
+
+    /// Its text is a literal with values under keys.
+    pub(super) fn has_keys(&self) -> bool {
+        matches!(self.word, "args" | "kwargs" | "result")
+    }
+
+    /// What a value of it is, for whoever is offered the field.
+    pub(super) fn detail(&self) -> &'static str {
+        match self.means {
+            Means::OneOf(words) if words == SWITCH => "on or off",
+            Means::OneOf(_) | Means::Word => "a word, in any case",
+            Means::Name => "a whole name; * stands for any text",
+            Means::Id => "an id or its beginning",
+            Means::Text if self.has_keys() => "a text inside; with .key: the value under a key",
+            Means::Kwargs => "a text inside; with .key: the value under a key",
+            Means::Text => "a text inside, in any case",
+            Means::Worker => "a host name or either side of its @",
+            Means::Number => "a number, with < or >",
+            Means::Duration => "a duration such as >2s",
+            Means::Since => "an age or a time: not older",
+            Means::Until => "an age or a time: not newer",
+        }
+    }
+}
+
+pub(super) fn of(noun: Noun) -> &'static [Field] {
     match noun {
         Noun::Task => TASK,
         Noun::Name => NAME,
@@ -122,8 +172,8 @@ pub(super) fn find(noun: Noun, word: &str, at: usize) -> Result<&'static Field> 
     if let Some(field) = fields.iter().find(|field| field.word == word) {
         return Ok(field);
     }
-    let all = fields.iter().map(|field| field.word).collect::<Vec<_>>().join(", ");
-    let known = nearest(word, fields.iter().map(|field| field.word));
+    let all = field_names(noun).collect::<Vec<_>>().join(", ");
+    let known = nearest(word, field_names(noun));
     let wanted = known.map_or("a field".into(), |field| format!("`{field}:`"));
-    Err(mistake(at, &format!("{wanted} (fields: {all}; quote a word that holds a colon)")))
+    Err(mistake(at, format!("{wanted} (fields: {all}; quote a word that holds a colon)")))
 }

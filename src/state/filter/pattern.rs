@@ -1,6 +1,13 @@
-//! A text with stars, and how much of the other text it must cover.
+//! One written value: a text with stars, or a regular expression, and how much of another text it
+//! must cover. Every test takes time linear in the text.
 
-use super::scan::Piece;
+use super::mistake;
+use super::scan::{Form, Piece};
+use crate::error::Result;
+use regex::{Regex, RegexBuilder};
+
+/// Bytes that one compiled expression may take.
+const EXPRESSION_SIZE: usize = 1 << 20;
 
 /// How much of a text a pattern must cover, and whether its case counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,39 +22,153 @@ pub(super) enum Reach {
     Inside,
 }
 
-/// One value of a filter. `parts` are what stands between the stars; an empty first or last part
-/// leaves that end open.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pattern {
+/// One value of a filter. Two are equal where they were written alike.
+#[derive(Debug, Clone)]
+pub(in crate::state) struct Pattern {
+    at: usize,
+    written: Written,
+    test: Matcher,
+}
+
+/// As it was written, for whoever prints or explains it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written {
+    /// What stands between the stars.
+    Text(Vec<String>),
+    /// Between the slashes.
+    Expression {
+        source: String,
+        /// `i` behind them.
+        insensitive: bool,
+    },
+}
+
+#[derive(Debug, Clone)]
+enum Matcher {
+    Glob(Glob),
+    Expression(Regex),
+}
+
+/// What stands between the stars; an empty first or last part leaves that end open.
+#[derive(Debug, Clone)]
+struct Glob {
     parts: Vec<String>,
     folded: bool,
 }
 
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.written == other.written
+    }
+}
+
 impl Pattern {
     /// The pattern that a written value means.
-    pub fn new(piece: &Piece, reach: Reach) -> Pattern {
-        let mut parts: Vec<String> = if piece.quoted {
-            vec![piece.text.clone()]
-        } else {
-            piece.text.split('*').map(str::to_owned).collect()
+    ///
+    /// # Errors
+    /// [`crate::Error::Filter`] for an expression that is none, or that is too large.
+    pub(super) fn new(piece: &Piece, reach: Reach) -> Result<Pattern> {
+        let Form::Expression { insensitive } = piece.form else {
+            let parts = match piece.form {
+                Form::Plain => piece.text.split('*').map(str::to_owned).collect(),
+                _ => vec![piece.text.clone()],
+            };
+            return Pattern::text(parts, reach, piece.at)
+                .map_err(|_| mistake(piece.at, "a shorter text"));
         };
-        if reach == Reach::Inside {
-            parts.insert(0, String::new());
-        }
-        if matches!(reach, Reach::Inside | Reach::Start) {
-            parts.push(String::new());
-        }
-        Pattern { parts, folded: matches!(reach, Reach::Folded | Reach::Inside) }
+        let folded = insensitive || reach == Reach::Folded;
+        let compiled = compile(&piece.text, folded).map_err(|_| explain(piece))?;
+        let written = Written::Expression { source: piece.text.clone(), insensitive };
+        Ok(Pattern { at: piece.at, written, test: Matcher::Expression(compiled) })
     }
 
-    /// Does it cover `text`? Case is folded for ASCII letters only.
-    pub fn matches(&self, text: &str) -> bool {
-        let Some((first, rest)) = self.parts.split_first() else { return false };
-        let text = text.as_bytes();
-        let Some((last, middle)) = rest.split_last() else {
-            return text.len() == first.len() && self.same(text, first.as_bytes());
+    fn text(parts: Vec<String>, reach: Reach, at: usize) -> Result<Pattern, regex::Error> {
+        let written = Written::Text(parts.clone());
+        let test = match reach {
+            Reach::Inside => {
+                // Searching for a part, the expression engine is the faster one.
+                let escaped: Vec<_> = parts.iter().map(|part| regex::escape(part)).collect();
+                Matcher::Expression(compile(&escaped.join("(?s:.*?)"), true)?)
+            }
+            Reach::Start => {
+                let open = parts.into_iter().chain([String::new()]).collect();
+                Matcher::Glob(Glob { parts: open, folded: false })
+            }
+            Reach::Whole | Reach::Folded => {
+                Matcher::Glob(Glob { parts, folded: reach == Reach::Folded })
+            }
         };
-        let (first, last) = (first.as_bytes(), last.as_bytes());
+        Ok(Pattern { at, written, test })
+    }
+
+    /// Does it cover `text`?
+    pub fn matches(&self, text: &str) -> bool {
+        match &self.test {
+            Matcher::Glob(glob) => glob.matches(text.as_bytes()),
+            Matcher::Expression(expression) => expression.is_match(text),
+        }
+    }
+
+    /// Where it was written, in characters.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// As it was written.
+    pub(super) fn written(&self) -> &Written {
+        &self.written
+    }
+
+    /// The one text it means; `None` for stars and expressions.
+    pub(super) fn plain(&self) -> Option<&str> {
+        match &self.written {
+            Written::Text(parts) if parts.len() == 1 => parts.first().map(String::as_str),
+            _ => None,
+        }
+    }
+}
+
+fn compile(source: &str, insensitive: bool) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(source)
+        .case_insensitive(insensitive)
+        .size_limit(EXPRESSION_SIZE)
+        .dfa_size_limit(EXPRESSION_SIZE)
+        .build()
+}
+
+/// What is wrong with an expression that did not compile, at its place.
+fn explain(piece: &Piece) -> crate::Error {
+    let first = piece.at + 1;
+    match regex_syntax::Parser::new().parse(&piece.text) {
+        Err(regex_syntax::Error::Parse(error)) => {
+            expected(first, &piece.text, error.span().start.offset, error.kind())
+        }
+        Err(regex_syntax::Error::Translate(error)) => {
+            expected(first, &piece.text, error.span().start.offset, error.kind())
+        }
+        _ => mistake(piece.at, "a smaller regular expression"),
+    }
+}
+
+fn expected(
+    first: usize,
+    source: &str,
+    offset: usize,
+    trouble: impl std::fmt::Display,
+) -> crate::Error {
+    let before = source.get(..offset).map_or(0, |before| before.chars().count());
+    mistake(first + before, format!("a regular expression ({trouble})"))
+}
+
+impl Glob {
+    /// Case is folded for ASCII letters only.
+    fn matches(&self, text: &[u8]) -> bool {
+        let Some((first, rest)) = self.parts.split_first() else { return false };
+        let first = first.as_bytes();
+        let Some((last, middle)) = rest.split_last() else {
+            return text.len() == first.len() && self.same(text, first);
+        };
+        let last = last.as_bytes();
         if text.len() < first.len() + last.len()
             || !self.same(&text[..first.len()], first)
             || !self.same(&text[text.len() - last.len()..], last)

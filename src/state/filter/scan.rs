@@ -1,4 +1,4 @@
-//! Filter text → tokens, with the position of everything in characters.
+//! Filter text → tokens, with the position of everything in characters. Knows no field.
 
 use super::mistake;
 use crate::error::Result;
@@ -6,29 +6,51 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// One term as it was written.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Token {
     pub negated: bool,
-    /// The field's name and where it stands; `None` for a bare word.
-    pub field: Option<(String, usize)>,
+    /// `None` for a bare word, which is the only value.
+    pub head: Option<Head>,
     pub values: Vec<Piece>,
 }
 
-/// One value or word: its text, where it stands, and which of its stars were written plainly.
-#[derive(Debug, Default, Clone, PartialEq)]
+/// A field's name, the keys behind its dots, and where it stands.
+#[derive(Debug, PartialEq)]
+pub(super) struct Head {
+    pub name: String,
+    pub path: Vec<String>,
+    pub at: usize,
+}
+
+/// One value or word, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Piece {
     pub text: String,
     pub at: usize,
-    /// It was quoted: a star in it is a star.
-    pub quoted: bool,
+    pub form: Form,
 }
 
-/// Splits filter text.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>> {
+/// How a value was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A star stands for any text.
+    Plain,
+    /// A star is a star.
+    Quoted,
+    /// A regular expression.
+    Expression {
+        /// `i`: in any case.
+        insensitive: bool,
+    },
+}
+
+/// Splits filter text. `check` refuses a head before its values are read: behind one that is none,
+/// as in `http://x`, they would not make sense.
+pub(super) fn tokens(text: &str, check: impl Fn(&Head) -> Result<()>) -> Result<Vec<Token>> {
     let mut reader = Reader { rest: text.chars().peekable(), at: 0 };
     let mut tokens = Vec::new();
     while reader.skip_blanks() {
-        tokens.push(reader.token()?);
+        tokens.push(reader.token(&check)?);
     }
     Ok(tokens)
 }
@@ -52,7 +74,7 @@ impl Reader<'_> {
         self.rest.peek().is_some()
     }
 
-    fn token(&mut self) -> Result<Token> {
+    fn token(&mut self, check: impl Fn(&Head) -> Result<()>) -> Result<Token> {
         let negated = self.rest.peek() == Some(&'!');
         if negated {
             self.next();
@@ -60,35 +82,48 @@ impl Reader<'_> {
         if self.rest.peek().is_none_or(|c| c.is_whitespace()) {
             return Err(mistake(self.at, "a field or a word after `!`"));
         }
-        if let Some(field) = self.field() {
-            let values = self.values(&field.0)?;
-            return Ok(Token { negated, field: Some(field), values });
+        if let Some(head) = self.head()? {
+            check(&head)?;
+            let values = self.values(&head)?;
+            return Ok(Token { negated, head: Some(head), values });
         }
         let word = self.piece(|c| c.is_whitespace())?;
-        Ok(Token { negated, field: None, values: vec![word] })
+        Ok(Token { negated, head: None, values: vec![word] })
     }
 
-    /// Letters and underscores up to a colon; consumes nothing where there is no such thing.
-    fn field(&mut self) -> Option<(String, usize)> {
+    /// Letters and underscores, perhaps dots and keys, up to a colon; consumes nothing where there
+    /// is no such thing.
+    fn head(&mut self) -> Result<Option<Head>> {
         let at = self.at;
-        let name: String =
-            self.rest.clone().take_while(|c| c.is_ascii_alphabetic() || *c == '_').collect();
-        let colon = self.rest.clone().nth(name.len()) == Some(':');
-        if name.is_empty() || !colon {
-            return None;
+        let ends = |c: &char| *c == ':' || c.is_whitespace() || matches!(c, '"' | ',');
+        let head: String = self.rest.clone().take_while(|c| !ends(c)).collect();
+        let length = head.chars().count();
+        let (name, keys) = match head.split_once('.') {
+            Some((name, keys)) => (name, Some(keys)),
+            None => (head.as_str(), None),
+        };
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+        if !is_name || self.rest.clone().nth(length) != Some(':') {
+            return Ok(None);
         }
-        for _ in 0..=name.len() {
+        let path: Vec<String> =
+            keys.into_iter().flat_map(|keys| keys.split('.')).map(str::to_owned).collect();
+        if path.iter().any(String::is_empty) {
+            return Err(mistake(at + length, "a key between the dots"));
+        }
+        let name = name.to_owned();
+        for _ in 0..=length {
             self.next();
         }
-        Some((name, at))
+        Ok(Some(Head { name, path, at }))
     }
 
-    fn values(&mut self, field: &str) -> Result<Vec<Piece>> {
+    fn values(&mut self, head: &Head) -> Result<Vec<Piece>> {
         let mut values = Vec::new();
         loop {
             let piece = self.piece(|c| c.is_whitespace() || c == ',')?;
-            if piece.text.is_empty() && !piece.quoted {
-                return Err(mistake(piece.at, &format!("a value of `{field}`")));
+            if piece.text.is_empty() && piece.form == Form::Plain {
+                return Err(mistake(piece.at, format!("a value of `{}`", head.name)));
             }
             values.push(piece);
             if self.rest.peek() != Some(&',') {
@@ -100,19 +135,24 @@ impl Reader<'_> {
 
     fn piece(&mut self, ends: impl Fn(char) -> bool) -> Result<Piece> {
         let at = self.at;
-        if self.rest.peek() == Some(&'"') {
-            let text = self.quoted()?;
-            if self.rest.peek().is_some_and(|c| !ends(*c)) {
-                return Err(mistake(self.at, "a blank after the closing `\"`"));
-            }
-            return Ok(Piece { text, at, quoted: true });
+        let piece = match self.rest.peek() {
+            Some('"') => Piece { text: self.quoted()?, at, form: Form::Quoted },
+            Some('/') => self.expression()?,
+            _ => return Ok(Piece { text: self.plain(ends), at, form: Form::Plain }),
+        };
+        match self.rest.peek() {
+            Some(c) if !ends(*c) => Err(mistake(self.at, after(piece.form))),
+            _ => Ok(piece),
         }
+    }
+
+    fn plain(&mut self, ends: impl Fn(char) -> bool) -> String {
         let mut text = String::new();
         while let Some(c) = self.rest.peek().copied().filter(|c| !ends(*c)) {
             text.push(c);
             self.next();
         }
-        Ok(Piece { text, at, quoted: false })
+        text
     }
 
     fn quoted(&mut self) -> Result<String> {
@@ -127,5 +167,40 @@ impl Reader<'_> {
             }
         }
         Err(mistake(opened, "a closing `\"`"))
+    }
+
+    /// What stands between slashes stays as it is: `\/` is an escape of expressions themselves.
+    fn expression(&mut self) -> Result<Piece> {
+        let at = self.at;
+        self.next();
+        let mut text = String::new();
+        loop {
+            match self.next() {
+                Some('/') => break,
+                Some('\\') => {
+                    text.push('\\');
+                    text.extend(self.next());
+                }
+                Some(c) => text.push(c),
+                None => {
+                    let expected = "a closing `/` (quote a text that begins with a slash)";
+                    return Err(mistake(at, expected));
+                }
+            }
+        }
+        let insensitive = self.rest.peek() == Some(&'i');
+        if insensitive {
+            self.next();
+        }
+        Ok(Piece { text, at, form: Form::Expression { insensitive } })
+    }
+}
+
+fn after(form: Form) -> &'static str {
+    match form {
+        Form::Expression { .. } => {
+            "`i` or a blank after the closing `/` (quote a text that begins with a slash)"
+        }
+        Form::Quoted | Form::Plain => "a blank after the closing `\"`",
     }
 }

@@ -1,0 +1,63 @@
+//! Which values a column has, or could have, for whoever completes or explains a filter. Counts
+//! come from what is counted anyway: no record is scanned.
+
+use super::{Noun, Place, State};
+use std::collections::BTreeMap;
+
+/// One value of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// As rows have it.
+    pub value: String,
+    /// Tasks that have it, where that is counted.
+    pub tasks: Option<u64>,
+}
+
+/// Celery's own states, seen or not.
+const STATES: [&str; 8] =
+    ["PENDING", "RECEIVED", "STARTED", "SUCCESS", "FAILURE", "RETRY", "REVOKED", "REJECTED"];
+
+impl State {
+    /// The values of a column, each once; none for free text.
+    pub fn seen(&self, noun: Noun, column: &str) -> Vec<Seen> {
+        match (noun, column) {
+            (Noun::Task, "state") => self.states(),
+            (Noun::Task, "drawn") => {
+                let scheduled = self.tasks.count(Place::Scheduled) as u64;
+                vec![counted("SCHEDULED", scheduled), uncounted("ORPHANED")]
+            }
+            (Noun::Task | Noun::Name, "name") => {
+                let names = self.tasks.by_name.values();
+                names.map(|count| counted(&count.name, count.tasks as u64)).collect()
+            }
+            (Noun::Task, "worker") | (Noun::Worker, "hostname") | (Noun::Queue, "workers") => {
+                self.workers.keys().map(|hostname| uncounted(hostname)).collect()
+            }
+            (Noun::Task, "queue") | (Noun::Queue, "name") | (Noun::Worker, "queues") => {
+                self.queues.keys().map(|name| uncounted(name)).collect()
+            }
+            (Noun::Worker, "pool") => {
+                let mut pools: Vec<&str> =
+                    self.workers.values().filter_map(|worker| worker.pool.as_deref()).collect();
+                pools.sort_unstable();
+                pools.dedup();
+                pools.into_iter().map(uncounted).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn states(&self) -> Vec<Seen> {
+        let mut states: BTreeMap<&str, u64> = STATES.into_iter().map(|state| (state, 0)).collect();
+        states.extend(self.tasks.states());
+        states.into_iter().map(|(state, tasks)| counted(state, tasks)).collect()
+    }
+}
+
+fn counted(value: &str, tasks: u64) -> Seen {
+    Seen { value: value.into(), tasks: Some(tasks) }
+}
+
+fn uncounted(value: &str) -> Seen {
+    Seen { value: value.into(), tasks: None }
+}
