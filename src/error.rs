@@ -10,6 +10,10 @@ use serde_json::{Map, Value, json};
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The operation of an [`Error::Broker`] or [`Error::ResultBackend`] whose server refused user or
+/// password.
+pub const LOGIN: &str = "login";
+
 /// A failed operation. See the [module](self) for what is contract.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -205,6 +209,15 @@ impl Error {
             Error::Inexact { .. } => "inexact",
             Error::Filter { .. } => "filter",
         })
+    }
+
+    /// The server let nobody in with this user and password.
+    pub fn is_login(&self) -> bool {
+        let (Error::Broker { operation, .. } | Error::ResultBackend { operation, .. }) = self
+        else {
+            return false;
+        };
+        operation == LOGIN
     }
 
     /// The facts beside the sentence; absent ones are absent members.

@@ -1,19 +1,10 @@
 //! Several environments in one process.
 
-use crate::support::server::{Framing, Server};
+use crate::support::server::{Framing, Server, configured};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use tempfile::TempDir;
-
-/// A home whose configuration is `text`.
-fn configured(text: &str) -> TempDir {
-    let home = tempfile::tempdir().unwrap();
-    fs::create_dir_all(home.path().join("config/lazycelery")).unwrap();
-    fs::write(home.path().join("config/lazycelery/config.toml"), text).unwrap();
-    home
-}
 
 /// A recording of so many tasks.
 fn record(folder: &Path, name: &str, tasks: usize) -> String {

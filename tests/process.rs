@@ -1,6 +1,6 @@
 //! The process as its parent sees it: how it starts, what it lets through, and that it ends.
 
-use crate::support::server::{PROGRAM, Server, command};
+use crate::support::server::{PROGRAM, Server, command, configured};
 use crate::support::wait::{PATIENCE, wait_until, wait_within};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
@@ -39,14 +39,6 @@ impl Raw {
             .spawn()
             .unwrap();
         Raw { input: child.stdin.take(), output: child.stdout.take(), child, home }
-    }
-
-    /// A home whose configuration is `text`.
-    fn configured(text: &str) -> TempDir {
-        let home = tempfile::tempdir().unwrap();
-        fs::create_dir_all(home.path().join("config/lazycelery")).unwrap();
-        fs::write(home.path().join("config/lazycelery/config.toml"), text).unwrap();
-        home
     }
 
     fn say(&mut self, bytes: &[u8]) {
@@ -138,7 +130,7 @@ fn n23_what_cannot_be_read_is_said_once_and_ends_cleanly() {
 
 #[test]
 fn n24_a_program_that_prints_a_url_does_not_meet_the_protocol() {
-    let home = Raw::configured(
+    let home = configured(
         "[environments.a]\nbroker_url_command = ['sh', '-c', 'cat; echo noise >&2; cat ~/url']\n",
     );
     fs::write(home.path().join("url"), "redis://:hush@127.0.0.1:1/0\n").unwrap();
@@ -227,7 +219,7 @@ fn n25_the_end_of_input_is_seen_while_the_output_is_full() {
 fn n25_a_program_that_waits_ends_with_the_server() {
     let home = tempfile::tempdir().unwrap();
     let pid_file = home.path().join("pid");
-    let home = Raw::configured(&format!(
+    let home = configured(&format!(
         "[environments.a]\nbroker_url_command = ['sh', '-c', 'echo $$ > {}; exec sleep 600']\n",
         pid_file.display()
     ));
@@ -302,7 +294,7 @@ fn call_prints_the_bare_result_or_the_error() {
 
 #[test]
 fn a_mistake_in_usage_or_configuration_is_told_on_stderr() {
-    let home = Raw::configured("[environments.a]\nbrokr_url = 'redis://:pw@h'\n");
+    let home = configured("[environments.a]\nbrokr_url = 'redis://:pw@h'\n");
     let file = home.path().join("config/lazycelery/config.toml");
     let expected =
         format!("{}:2:1: key: unknown `brokr_url`, did you mean `broker_url`?\n", file.display());

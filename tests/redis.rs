@@ -5,6 +5,7 @@ mod outages;
 mod queues;
 mod recordings;
 mod replies;
+mod secrets;
 mod tasks;
 mod workers;
 

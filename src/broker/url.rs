@@ -68,6 +68,23 @@ impl Server {
         self.password.as_deref()
     }
 
+    /// Are both one server and database?
+    pub fn same_place(&self, other: &Server) -> bool {
+        self.identity() == other.identity()
+    }
+
+    /// Would both be one server and database if their hosts were one?
+    pub fn same_but_host(&self, other: &Server) -> bool {
+        let nowhere = |server: &Server| {
+            let mut server = server.clone();
+            if let Address::Tcp { host, .. } = &mut server.address {
+                host.clear();
+            }
+            server
+        };
+        nowhere(self).same_place(&nowhere(other))
+    }
+
     /// What tells two servers apart, whatever names, users and spellings lead to them.
     fn identity(&self) -> (&str, Address, &str, u32) {
         let mut address = self.address.clone();
@@ -172,9 +189,8 @@ impl BrokerUrl {
 
     /// Do both lead to one server and database first?
     pub fn same_place(&self, other: &BrokerUrl) -> bool {
-        let first = |url: &BrokerUrl| url.servers.first().cloned();
-        match (first(self), first(other)) {
-            (Some(ours), Some(theirs)) => ours.identity() == theirs.identity(),
+        match (self.servers.first(), other.servers.first()) {
+            (Some(ours), Some(theirs)) => ours.same_place(theirs),
             _ => false,
         }
     }

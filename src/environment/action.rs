@@ -5,7 +5,7 @@
 //! half-way only detaches.
 
 use super::mailbox::Answers;
-use super::{Environment, wall_clock};
+use super::{Environment, Environments, wall_clock};
 use crate::celery::control::Request;
 use crate::error::{Error, Result};
 use crate::state::observation::seconds;
@@ -80,14 +80,26 @@ impl Action {
     }
 }
 
-impl Environment {
-    /// Carries out an action.
+impl Environments {
+    /// Carries out an action through one of the environments.
     ///
     /// # Errors
     /// [`Error::Forbidden`] before anything was done; [`Error::Internal`] where the audit log cannot
     /// be written, and then nothing was done either; else what the effect says.
-    pub async fn act(&self, actor: &str, action: Action) -> Result<Answers> {
-        self.permit(&action)?;
+    pub async fn act(
+        &self,
+        environment: &Environment,
+        actor: &str,
+        action: Action,
+    ) -> Result<Answers> {
+        environment.permit(&action)?;
+        self.spare(environment, &action).await?;
+        environment.act(actor, action).await
+    }
+}
+
+impl Environment {
+    async fn act(&self, actor: &str, action: Action) -> Result<Answers> {
         let entry = json!({
             "environment": self.name(), "actor": actor,
             "method": action.method(), "arguments": action.describe(),
@@ -110,7 +122,8 @@ impl Environment {
         job.await.map_err(|panic| Error::Internal(panic.to_string()))?
     }
 
-    fn permit(&self, action: &Action) -> Result<()> {
+    /// Whether this environment's own guards let an action through.
+    pub(super) fn permit(&self, action: &Action) -> Result<()> {
         let config = self.config();
         let rule = if config.read_only {
             "the environment is read_only"

@@ -1,7 +1,7 @@
 //! How often we ask the cluster what: only what somebody needs, and never more than a twentieth of
 //! the time that an answer takes (design, "How often we look").
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -123,6 +123,7 @@ pub(super) struct Looks {
     moved: Notify,
     /// Somebody came.
     arrived: Notify,
+    arrivals: AtomicU64,
     /// A look was finished.
     done: Notify,
 }
@@ -151,6 +152,7 @@ impl Looks {
         }
         self.moved.notify_waiters();
         if needs.iter().any(|need| *need != Need::Counts) {
+            self.arrivals.fetch_add(1, Ordering::AcqRel);
             self.arrived.notify_waiters();
         }
     }
@@ -187,6 +189,11 @@ impl Looks {
                 () = tokio::time::sleep_until(until) => return,
             }
         }
+    }
+
+    /// How often somebody came.
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals.load(Ordering::Acquire)
     }
 
     /// Waits until somebody comes.

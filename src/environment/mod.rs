@@ -6,7 +6,9 @@
 //! [`Environment::revision`] goes up. Must not know JSON-RPC.
 
 pub mod action;
+mod address;
 mod all;
+mod guard;
 mod link;
 mod looks;
 mod mailbox;
@@ -31,6 +33,7 @@ use crate::config::EnvironmentConfig;
 use crate::error::{Error, Result};
 use crate::state::observation::{Micros, seconds};
 use crate::state::{Changes, Kind, Observation, Rules, State};
+use address::Address;
 use link::Link;
 use looks::Looks;
 use mailbox::{Enough, Mailbox};
@@ -51,6 +54,8 @@ pub struct Environment(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: EnvironmentConfig,
+    /// The broker's.
+    address: Address,
     keep: Duration,
     /// Held for microseconds: decoding happens outside, and at most [`watch::BATCH`] events a hold.
     state: Mutex<State>,
@@ -90,6 +95,8 @@ impl Environment {
         let replay = Replay::of(&config.broker)?;
         Ok(Environment(Arc::new(Inner {
             link: Mutex::new(Link::new(&config)),
+            address: Address::new(config.broker.clone()),
+            backend: results::Backend::new(config.result_backend.clone().map(Address::new)),
             config,
             keep,
             state: Mutex::new(State::new(Rules::Ours, budget)),
@@ -100,7 +107,6 @@ impl Environment {
             appeared,
             newcomers: tokio::sync::Mutex::new(newcomers),
             recorder: Recorder::default(),
-            backend: results::Backend::default(),
             replay,
         })))
     }

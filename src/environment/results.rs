@@ -1,13 +1,15 @@
 //! What the result backend knows: results stored before we came, results as they are stored, and
 //! the outcome of tasks that no event explains. A backend that is away never harms the watch.
 
-use super::Environment;
+use super::address::Address;
+use super::{Environment, Inner, PATIENCE};
 use crate::backend::{self, ResultBackend, Stored};
 use crate::broker::url::BrokerUrl;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::state::Kind;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch as channel;
 use tokio::time::Instant;
 
 /// Values above this many bytes are not read; their size is told.
@@ -29,52 +31,125 @@ const EXPLAIN: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// The connection to the result backend, made when it is first needed.
-#[derive(Debug, Default)]
-pub(super) struct Backend(tokio::sync::Mutex<Option<Attempt>>);
-
-/// When it was made, or why it could not be.
 #[derive(Debug)]
-struct Attempt {
-    at: Instant,
-    outcome: Result<Arc<dyn ResultBackend>>,
+pub(super) struct Backend {
+    /// `None`: none is configured.
+    address: Option<Address>,
+    slot: channel::Sender<Slot>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    /// Nobody needed it yet, or it was lost.
+    Empty,
+    /// On its way; a program that prints its URL may take a minute, and nobody waits so long.
+    Coming,
+    Here(Arc<dyn ResultBackend>),
+    Failed(Error, Again),
+}
+
+/// When a backend that failed is tried again.
+#[derive(Debug)]
+enum Again {
+    At(Instant),
+    /// When somebody has come since.
+    Arrival(u64),
+}
+
+impl Backend {
+    pub fn new(address: Option<Address>) -> Self {
+        Backend { address, slot: channel::Sender::new(Slot::Empty) }
+    }
+
+    /// Ends the connection.
+    pub fn leave(&self) {
+        self.slot.send_replace(Slot::Empty);
+    }
+
+    /// Whether the caller is to connect now.
+    fn begin(&self, arrivals: u64) -> bool {
+        self.slot.send_if_modified(|slot| {
+            let due = match slot {
+                Slot::Empty => true,
+                Slot::Coming | Slot::Here(_) => false,
+                Slot::Failed(_, Again::At(at)) => Instant::now() >= *at,
+                Slot::Failed(_, Again::Arrival(since)) => arrivals != *since,
+            };
+            if due {
+                *slot = Slot::Coming;
+            }
+            due
+        })
+    }
+
+    async fn connect(&self, address: &Address, options: &toml::Table, arrivals: u64) {
+        let connected = async {
+            let url = BrokerUrl::parse_backend(address.url().await?.expose())?;
+            let prefix = options.get("global_keyprefix").and_then(|prefix| prefix.as_str());
+            backend::connect(&url, prefix.unwrap_or_default()).await
+        };
+        let connected = connected.await;
+        let again = match address.heed(&connected) {
+            true => Again::At(Instant::now() + AGAIN),
+            false => Again::Arrival(arrivals),
+        };
+        self.slot.send_if_modified(|slot| {
+            let awaited = matches!(slot, Slot::Coming);
+            if awaited {
+                *slot = match connected {
+                    Ok(backend) => Slot::Here(backend),
+                    Err(error) => Slot::Failed(error, again),
+                };
+            }
+            awaited
+        });
+    }
 }
 
 impl Environment {
     /// The result backend; `None` where none is configured.
     ///
     /// # Errors
-    /// [`crate::Error::Config`], [`crate::Error::Unsupported`], [`crate::Error::ResultBackend`].
+    /// [`Error::Config`], [`Error::Unsupported`], [`Error::ResultBackend`].
     pub(super) async fn backend(&self) -> Result<Option<Arc<dyn ResultBackend>>> {
-        let Some(source) = &self.config().result_backend else { return Ok(None) };
-        let mut held = self.0.backend.0.lock().await;
-        match &*held {
-            Some(Attempt { outcome: Ok(backend), .. }) => return Ok(Some(Arc::clone(backend))),
-            Some(Attempt { at, outcome: Err(error) }) if at.elapsed() < AGAIN => {
-                return Err(error.clone());
-            }
-            _ => {}
+        if self.0.backend.address.is_none() {
+            return Ok(None);
         }
-        let connected = async {
-            let url = source.resolve().await?;
-            let url = BrokerUrl::parse_backend(url.expose())?;
-            let options = &self.config().result_backend_transport_options;
-            let prefix = options.get("global_keyprefix").and_then(|prefix| prefix.as_str());
-            backend::connect(&url, prefix.unwrap_or_default()).await
+        let arrivals = self.0.looks.arrivals();
+        if self.0.backend.begin(arrivals) {
+            let environment = self.clone();
+            tokio::spawn(async move {
+                let Inner { backend, config, .. } = &*environment.0;
+                if let Some(address) = &backend.address {
+                    let options = &config.result_backend_transport_options;
+                    backend.connect(address, options, arrivals).await;
+                }
+            });
         }
-        .await;
-        *held = Some(Attempt { at: Instant::now(), outcome: connected.clone() });
-        connected.map(Some)
+        let mut slot = self.0.backend.slot.subscribe();
+        let settled = slot.wait_for(|slot| !matches!(slot, Slot::Coming));
+        let waited = tokio::time::timeout(PATIENCE, settled).await;
+        match &waited {
+            Ok(Ok(slot)) => match &**slot {
+                Slot::Here(backend) => Ok(Some(Arc::clone(backend))),
+                Slot::Failed(error, _) => Err(error.clone()),
+                Slot::Empty | Slot::Coming => Err(away("it was left")),
+            },
+            _ => Err(away("no answer within 3 s")),
+        }
     }
 
     /// Passes on how a question to the backend ended. A connection that is lost is given up: the
     /// next one who needs it makes a new one. One refused command (F26) is no lost connection.
     async fn heed<T>(&self, backend: &Arc<dyn ResultBackend>, outcome: Result<T>) -> Result<T> {
         if outcome.is_err() && backend.ping().await.is_err() {
-            let mut held = self.0.backend.0.lock().await;
-            let ours = |attempt: &Attempt| {
-                attempt.outcome.as_ref().is_ok_and(|held| Arc::ptr_eq(held, backend))
-            };
-            held.take_if(|attempt| ours(attempt));
+            self.0.backend.slot.send_if_modified(|slot| {
+                let ours = matches!(slot, Slot::Here(held) if Arc::ptr_eq(held, backend));
+                if ours {
+                    *slot = Slot::Empty;
+                }
+                ours
+            });
         }
         outcome
     }
@@ -82,7 +157,7 @@ impl Environment {
     /// Asks for these results and learns them.
     ///
     /// # Errors
-    /// [`crate::Error::ResultBackend`].
+    /// [`Error::ResultBackend`].
     pub(super) async fn learn_results(&self, uuids: &[String], cut: usize) -> Result<()> {
         if uuids.is_empty() {
             return Ok(());
@@ -105,6 +180,10 @@ impl Environment {
         }
         Ok(())
     }
+}
+
+fn away(reason: &str) -> Error {
+    Error::ResultBackend { operation: "connect".into(), reason: reason.into() }
 }
 
 fn kind(stored: Stored) -> Kind {

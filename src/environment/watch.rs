@@ -80,6 +80,7 @@ async fn supervise(environment: Environment) {
 
 /// Ends the present connection; nothing of ours stays on the broker.
 pub(super) async fn leave(environment: &Environment) {
+    environment.0.backend.leave();
     retire(environment);
     tidy_up(environment).await;
 }
@@ -115,7 +116,9 @@ async fn keep_connected(environment: &Environment) {
     loop {
         set(environment, Status::Connecting, None, None);
         let began = Instant::now();
-        let error = match connect(environment).await {
+        let connected = connect(environment).await;
+        let again = environment.0.address.heed(&connected);
+        let error = match connected {
             Ok(broker) => {
                 let ((), error) = tokio::join!(tidy_up(environment), live(environment, broker));
                 retire(environment);
@@ -127,10 +130,10 @@ async fn keep_connected(environment: &Environment) {
             Err(error) => error,
         };
         tracing::info!(environment = environment.name(), %error, "not connected");
-        if matches!(error, Error::Config { .. } | Error::Unsupported { .. }) {
+        if !again {
             // Trying again on a timer would not help, and a program that prints a secret must not
             // be asked again and again (N48): the next user's call tries again.
-            set(environment, Status::Disconnected, Some(error.to_string()), None);
+            set(environment, Status::Disconnected, Some(reason(&error)), None);
             environment.0.looks.arrival().await;
             continue;
         }
@@ -170,20 +173,19 @@ fn set(environment: &Environment, status: Status, error: Option<String>, wait: O
 }
 
 async fn connect(environment: &Environment) -> Result<Arc<dyn Broker>> {
-    let config = environment.config();
-    if let UrlSource::Command(command) = &config.broker {
-        environment.link().waiting_for = Some(command.join(" "));
+    if let Some(program) = environment.0.address.program() {
+        environment.link().waiting_for = Some(program);
         environment.changed();
     }
-    let resolved = config.broker.resolve().await;
+    let url = environment.0.address.url().await;
     environment.link().waiting_for = None;
-    let url = BrokerUrl::parse(resolved?.expose())?;
+    let url = BrokerUrl::parse(url?.expose())?;
     {
         let mut link = environment.link();
         link.transport = Some(url.transport().into());
         link.url = Some(url.redacted());
     }
-    let options = broker::Options::from_table(&config.broker_transport_options)?;
+    let options = broker::Options::from_table(&environment.config().broker_transport_options)?;
     broker::connect(&url, &options).await
 }
 

@@ -166,7 +166,8 @@ async fn control(params: Control, call: Call) -> Result<Replies> {
     let actor = call.session.slot::<Client>();
     let asked = destination.clone();
     let action = Action::Control { command, destination, timeout };
-    let Answers { replies, missing, .. } = environment.act(actor.name(), action).await?;
+    let Answers { replies, missing, .. } =
+        call.environments.act(environment, actor.name(), action).await?;
     if replies.is_empty() {
         let (method, destination) = (params.method, asked);
         return Err(Error::NoReply { method, destination, timeout: timeout.as_secs_f64() });

@@ -60,6 +60,17 @@ impl Redis {
         self.try_command(db, words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
+    /// Cuts every other connection, logged in with a password of the default user.
+    pub fn kill_clients(&self, password: &str) {
+        let url = format!("redis://:{password}@127.0.0.1:{}/0", self.port);
+        let mut connection = Client::open(url).unwrap().get_connection().unwrap();
+        for kind in ["normal", "pubsub"] {
+            let mut kill = ::redis::cmd("CLIENT");
+            kill.arg(&["KILL", "TYPE", kind, "SKIPME", "yes"]);
+            kill.query::<i64>(&mut connection).unwrap();
+        }
+    }
+
     /// Follows every command that any client sends from now on.
     pub fn monitor(&self) -> Monitor {
         Monitor::start(self.port)

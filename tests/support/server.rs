@@ -39,6 +39,14 @@ pub fn command(home: &Path) -> Command {
     command
 }
 
+/// A home whose configuration file is `text`.
+pub fn configured(text: &str) -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path().join("config/lazycelery")).unwrap();
+    fs::write(home.path().join("config/lazycelery/config.toml"), text).unwrap();
+    home
+}
+
 /// A running server. Dropping it ends its input, and fails unless it ends by itself, saying nothing
 /// on standard error.
 pub struct Server {

@@ -2,12 +2,12 @@
 
 use super::super::url::{Address, BrokerUrl, Server};
 use super::unsupported;
-use crate::error::{Error, Result};
+use crate::error::{Error, LOGIN, Result};
 use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
-    RedisError,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError,
 };
 use std::time::Duration;
 use tokio::time::timeout;
@@ -64,7 +64,10 @@ async fn connect(server: &Server, answer: Option<Duration>) -> Result<Multiplexe
     if let Some(password) = server.password() {
         login = login.set_password(password);
     }
-    let failed = |error: RedisError| broken("connect", &error);
+    let failed = |error: RedisError| {
+        let operation = if is_login(&error) { LOGIN } else { "connect" };
+        broken(operation, &error)
+    };
     let info = address
         .into_connection_info()
         .map_err(failed)?
@@ -91,6 +94,12 @@ async fn greet(connection: &mut MultiplexedConnection) -> ::redis::RedisResult<(
         Err(error) if error.code() == Some("NOPERM") => Ok(()),
         greeted => greeted,
     }
+}
+
+/// Whether user and password were refused, or none given where they are wanted.
+fn is_login(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
 }
 
 /// A server that does not answer.
