@@ -1,6 +1,7 @@
 //! The plugin in a real Neovim, driven by keys, its screen read cell by cell. Two servers stand
 //! behind it: the real binary, and a double inside Neovim for what a real one does by accident.
 
+mod cluster;
 mod doors;
 mod engine;
 mod lab;

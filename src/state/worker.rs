@@ -3,6 +3,7 @@
 //! Counts are what the worker itself says, or sizes of sets; nothing is added and subtracted.
 //! Status is judged from signs of life, never from the Lamport clock or the worker's own time.
 
+mod held;
 mod row;
 mod stats;
 

@@ -191,6 +191,21 @@ M.task = vim.tbl_extend("force", M.tasks[1], {
   },
 })
 
+--- A task as the worker that runs or holds it tells it.
+---@param row table
+---@return table
+local function held(row)
+  return {
+    uuid = row.uuid,
+    name = row.name,
+    args = row.args,
+    started = row.started,
+    eta = row.eta,
+    acknowledged = false,
+    redelivered = false,
+  }
+end
+
 M.worker = vim.tbl_extend("force", M.workers[2], {
   pid = 4242,
   software = { ident = "py-celery", version = "5.7.0", system = "Linux" },
@@ -198,15 +213,18 @@ M.worker = vim.tbl_extend("force", M.workers[2], {
   reserved = 4,
   failed = 12,
   skew = 0.01,
-  as_of = { stats = NOW - 3, active = NOW - 2, conf = NOW - 40 },
+  as_of = { stats = NOW - 3, active_tasks = NOW - 2, conf = NOW - 40 },
   active_queues = {
-    { name = "celery", exchange = { name = "celery" }, routing_key = "celery" },
-    { name = "high" },
+    { name = "celery", exchange = "celery", exchange_type = "direct", routing_key = "celery" },
+    { name = "high", exchange = "orders", exchange_type = "topic", routing_key = "orders.*" },
   },
-  active_tasks = { M.tasks[2] },
+  active_tasks = { held(M.tasks[2]) },
   reserved_tasks = {},
-  scheduled_tasks = { M.tasks[6] },
-  registered = { "shop.tasks.charge", "shop.tasks.report" },
+  scheduled_tasks = { held(M.tasks[6]) },
+  registered = {
+    { name = "shop.tasks.charge", info = { max_retries = 3, acks_late = false } },
+    { name = "shop.tasks.report", info = {} },
+  },
   stats = { total = { ["shop.tasks.charge"] = 120341 }, pool = { processes = { 1, 2, 3, 4 } } },
   conf = { broker_url = "redis://:***@localhost:6379/0" },
 })

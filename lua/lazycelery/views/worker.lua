@@ -38,19 +38,19 @@ end
 
 ---@param page lazycelery.Page
 ---@param title string
----@param tasks_of table[]?
 ---@param row table
 ---@param context lazycelery.Context
-local function tasks(page, title, tasks_of, row, context)
-  local what = title:lower()
-  if not tasks_of then
+local function tasks(page, title, row, context)
+  local member = title:lower() .. "_tasks"
+  local held = row[member]
+  if not held then
     return
   end
-  page:section(("%s %d"):format(title, #tasks_of), as_of(row, what, context), title)
-  for _, task in ipairs(tasks_of) do
-    local uuid = task.uuid or task.id
+  page:section(("%s %d"):format(title, #held), as_of(row, member, context), title)
+  for _, task in ipairs(held) do
+    local uuid = task.uuid
     page:line({
-      { (uuid or "?"):sub(1, 8) .. "  ", "LazyCeleryDim" },
+      { uuid:sub(1, 8) .. "  ", "LazyCeleryDim" },
       { task.name or "—", "LazyCeleryName" },
       { "  " .. (task.args or "") },
       { task.eta and "  at " .. context:clock(task.eta) or "", "LazyCeleryBusy" },
@@ -109,14 +109,14 @@ local function compose(page, row, context)
   head(page, row, context)
   page:section("Queues", as_of(row, "active_queues", context))
   for _, queue in ipairs(row.active_queues or {}) do
-    local exchange = queue.exchange and queue.exchange.name
+    -- Celery names all three alike unless it is told otherwise; only that is worth a word.
+    local function unlike(label, name)
+      return { name ~= queue.name and ("   %s %s"):format(label, name) or "", "LazyCeleryDim" }
+    end
     page:line({
       { queue.name, "LazyCeleryName" },
-      { exchange and ("   exchange %s"):format(exchange) or "", "LazyCeleryDim" },
-      {
-        queue.routing_key and ("   routing key %s"):format(queue.routing_key) or "",
-        "LazyCeleryDim",
-      },
+      unlike("exchange", queue.exchange),
+      unlike("routing key", queue.routing_key),
     }, { queue = queue.name, id = queue.name })
   end
   if not row.active_queues then
@@ -124,9 +124,9 @@ local function compose(page, row, context)
       page:line({ { name, "LazyCeleryName" } }, { queue = name, id = name })
     end
   end
-  tasks(page, "Active", row.active_tasks, row, context)
-  tasks(page, "Reserved", row.reserved_tasks, row, context)
-  tasks(page, "Scheduled", row.scheduled_tasks, row, context)
+  tasks(page, "Active", row, context)
+  tasks(page, "Reserved", row, context)
+  tasks(page, "Scheduled", row, context)
   if row.revoked and #row.revoked > 0 then
     page:section(("Revoked %d"):format(#row.revoked), as_of(row, "revoked", context), "Revoked")
     for _, uuid in ipairs(row.revoked) do
@@ -139,8 +139,12 @@ local function compose(page, row, context)
       as_of(row, "registered", context),
       "Registered"
     )
-    for _, name in ipairs(row.registered) do
-      page:line({ { name, "LazyCeleryName" } })
+    for _, task in ipairs(row.registered) do
+      local info = {}
+      for name, value in vim.spairs(task.info) do
+        info[#info + 1] = ("  %s %s"):format(name, tostring(value))
+      end
+      page:line({ { task.name, "LazyCeleryName" }, { table.concat(info), "LazyCeleryDim" } })
     end
   end
   if row.stats then

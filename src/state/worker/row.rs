@@ -1,5 +1,6 @@
 //! A worker as the protocol shows it. Field names are the protocol; absent facts are absent members.
 
+use super::held::HeldTask;
 use super::{Software, Status, Told, Worker};
 use crate::celery::control::{ActiveQueue, RegisteredTask, RequestInfo};
 use crate::state::observation::{Micros, seconds::from_micros};
@@ -76,11 +77,11 @@ pub struct WorkerDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_queues: Option<&'a [ActiveQueue]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub active_tasks: Option<&'a [RequestInfo]>,
+    pub active_tasks: Option<Vec<HeldTask<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reserved_tasks: Option<&'a [RequestInfo]>,
+    pub reserved_tasks: Option<Vec<HeldTask<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheduled_tasks: Option<&'a [RequestInfo]>,
+    pub scheduled_tasks: Option<Vec<HeldTask<'a>>>,
     pub as_of: BTreeMap<&'static str, f64>,
 }
 
@@ -138,9 +139,9 @@ impl Worker {
             registered: list(&self.registered),
             revoked: list(&self.revoked),
             active_queues: list(&self.active_queues),
-            active_tasks: list(&self.active_tasks),
-            reserved_tasks: list(&self.reserved_tasks),
-            scheduled_tasks: list(&self.scheduled_tasks),
+            active_tasks: held(&self.active_tasks),
+            reserved_tasks: held(&self.reserved_tasks),
+            scheduled_tasks: held(&self.scheduled_tasks),
             as_of,
         }
     }
@@ -198,4 +199,8 @@ fn at<T>(told: &Option<Told<T>>) -> Option<Micros> {
 
 fn list<T>(told: &Option<Told<Vec<T>>>) -> Option<&[T]> {
     told.as_ref().map(|told| told.value.as_slice())
+}
+
+fn held(told: &Option<Told<Vec<RequestInfo>>>) -> Option<Vec<HeldTask<'_>>> {
+    list(told).map(|tasks| tasks.iter().map(HeldTask::of).collect())
 }
