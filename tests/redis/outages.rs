@@ -202,7 +202,7 @@ fn nobody_answers_a_control_command() {
     let redis = Redis::start();
     let worker = CeleryWorker::start(&redis, Options::default());
     let mut server = Server::on(&redis);
-    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
     worker.freeze();
     for destination in [json!(["w1@lab"]), json!(["nobody@lab"])] {
         let params =

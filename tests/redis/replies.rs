@@ -37,7 +37,7 @@ fn an_answer_that_is_out_is_waited_for_with_long_reads() {
     let redis = Redis::start();
     let worker = CeleryWorker::start(&redis, Options::default());
     let mut server = Server::on(&redis);
-    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
     let monitor = redis.monitor();
     worker.freeze();
     ask_in_vain(&mut server);
@@ -61,7 +61,7 @@ fn f16_an_answer_that_comes_after_the_end_expires() {
     let redis = Redis::start();
     let worker = CeleryWorker::start(&redis, Options::default());
     let mut server = Server::on(&redis);
-    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
     worker.freeze();
     ask_in_vain(&mut server);
     server.finish();
@@ -75,7 +75,7 @@ fn f16_an_answer_that_comes_after_the_connection_was_lost_expires() {
     let worker = CeleryWorker::start(&redis, Options::default());
     let proxy = Proxy::to(redis.port());
     let mut server = Server::start(&["--broker", &proxy.url(0)], &[]);
-    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
     worker.freeze();
     ask_in_vain(&mut server);
     proxy.cut();
@@ -95,7 +95,7 @@ fn f16_a_connection_that_is_lost_just_before_the_end_leaves_a_list_that_expires(
     let worker = CeleryWorker::start(&redis, Options::default());
     let proxy = Proxy::to(redis.port());
     let mut server = Server::start(&["--broker", &proxy.url(0)], &[]);
-    assert_eq!(rows(&mut server, "worker/list", json!({})).len(), 1);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
     worker.freeze();
     ask_in_vain(&mut server);
     proxy.refuse();
