@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 const STARTS: usize = 20;
 const EVENTS: usize = 200;
 
+/// Rows of a list, and changes of them, while the main loop is watched.
+const ROWS: usize = 5_000;
+const CHANGES: usize = 5_000;
+
 /// Prints both, as rows of a table.
 pub fn measure() {
     println!("\n| figure | times | p50 ms | p99 ms | max ms |");
@@ -22,6 +26,8 @@ pub fn measure() {
     row("start of the server to the first worker", (0..STARTS).map(|_| first_worker(&redis)));
     let mut nvim = watching(&redis, &worker.hostname());
     row("event to changed screen", (0..EVENTS).map(|event| to_screen(&redis, &mut nvim, event)));
+    drop(nvim);
+    row("turn of the main loop, 5,000 rows changing", turns(&redis).into_iter());
 }
 
 fn first_worker(redis: &Redis) -> Duration {
@@ -55,6 +61,51 @@ fn to_screen(redis: &Redis, nvim: &mut Neovim, event: usize) -> Duration {
         assert!(began.elapsed() < Duration::from_secs(5), "no {active} on the screen");
     }
     began.elapsed()
+}
+
+/// A view of 5,000 tasks, all of which change, a thousand a second and in any order; how long each
+/// turn of Neovim's main loop is, as a timer in it sees that is due every millisecond.
+fn turns(redis: &Redis) -> Vec<Duration> {
+    let mut nvim = Neovim::start(Size(200, 50), &["--broker", &redis.url(0)]);
+    nvim.command("LazyCelery tasks");
+    nvim.wait_for_screen("prod");
+    for number in 0..ROWS {
+        publish(redis, number, "received", json!({"name": "shop.tasks.charge", "args": "(1,)"}));
+    }
+    let line_count = "return vim.api.nvim_buf_line_count(0)";
+    while nvim.lua(line_count, vec![]).as_i64() < Some(ROWS as i64) {
+        nvim.keys("G");
+    }
+    nvim.keys("gg");
+    nvim.lua(
+        "turns, last = {}, vim.uv.hrtime()
+         watch = vim.uv.new_timer()
+         watch:start(0, 1, function()
+           local now = vim.uv.hrtime()
+           turns[#turns + 1], last = now - last, now
+         end)",
+        vec![],
+    );
+    for step in 0..CHANGES {
+        let task = step * 7919 % ROWS;
+        publish(redis, task, if step % 2 == 0 { "started" } else { "retried" }, json!({}));
+        std::thread::sleep(Duration::from_micros(900));
+    }
+    let turns = nvim.lua("watch:stop() return turns", vec![]);
+    let nanos = turns.as_array().unwrap().iter().filter_map(|turn| turn.as_f64());
+    nanos.map(|nanos| Duration::from_secs_f64(nanos / 1e9)).collect()
+}
+
+fn publish(redis: &Redis, task: usize, what: &str, more: serde_json::Value) {
+    let mut event = json!({
+        "type": format!("task-{what}"), "uuid": format!("{task:08}-3b7e-4d1c-9a55-0f6f3e2d1c77"),
+        "hostname": "bench@lab", "timestamp": 1_795_494_675.0, "pid": 1, "clock": 1,
+    });
+    event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let envelope = Message::json(&event, "celeryev", &format!("task.{what}")).to_envelope();
+    let envelope = String::from_utf8(envelope).unwrap();
+    let channel = format!("/0.celeryev/task.{what}");
+    let _: i64 = redis.command(&["PUBLISH", &channel, &envelope]);
 }
 
 fn row(name: &str, times: impl Iterator<Item = Duration>) {

@@ -103,7 +103,7 @@ end
 
 ---@return lazycelery.Picture
 function Page:picture()
-  return { ids = self.ids, lines = self.lines, spans = self.spans, dim = {}, is_list = true }
+  return { ids = self.ids, lines = self.lines, spans = self.spans, is_list = true }
 end
 
 --- Facts of the head, `queue high · worker celery@web-1`, over as many lines as they need; an
@@ -143,7 +143,7 @@ end
 function M.close_folds(view)
   for _, win in ipairs(vim.fn.win_findbuf(view.buf)) do
     vim.api.nvim_win_call(win, function()
-      for lnum, line in ipairs(view.lines) do
+      for lnum, line in ipairs(view.lines or {}) do
         local title = title_of(line)
         for _, name in ipairs(closed) do
           if title and vim.startswith(title, name) then

@@ -39,10 +39,12 @@ function M.arrange(shown, keys, cursor)
       waiting = waiting + 1
     end
   end
-  local order = {}
+  local order, none = {}, {}
   for _, key in ipairs(shown) do
     order[#order + 1] = key
-    vim.list_extend(order, followers[key] or {})
+    for _, follower in ipairs(followers[key] or none) do
+      order[#order + 1] = follower
+    end
   end
   return order, waiting
 end

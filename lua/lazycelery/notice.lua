@@ -101,7 +101,7 @@ end
 ---@param view lazycelery.View
 ---@return lazycelery.Picture
 function M.picture(view)
-  local picture = { ids = {}, lines = {}, spans = {}, dim = {}, is_list = false }
+  local picture = { ids = {}, lines = {}, spans = {}, is_list = false }
   for i, line in ipairs(M.lines(view)) do
     line = line == "" and "" or (" " .. text.clean(line):gsub(" +$", ""))
     picture.ids[i], picture.lines[i] = "notice:" .. i, line

@@ -2,31 +2,10 @@
 --- folds of the others stay. Knows nothing of Celery.
 local M = {}
 
-local diff = vim.text and vim.text.diff or vim.diff
+--- More places than this, and all between the first and the last is written at once.
+local MANY = 400
 
---- By how many lines everything moved down, where that is all that happened: what a list that
---- follows does, and too often to run a diff over thousands of lines.
----@param old string[]
----@param new string[]
----@param first integer
----@param gone integer
----@param come integer
----@return integer?
-local function shifted(old, new, first, gone, come)
-  if gone ~= come then
-    return nil
-  end
-  for shift = 1, math.min(gone - 1, 100) do
-    if new[first + shift] == old[first] then
-      for i = first, first + gone - 1 - shift do
-        if new[i + shift] ~= old[i] then
-          return nil
-        end
-      end
-      return shift
-    end
-  end
-end
+local diff = vim.text and vim.text.diff or vim.diff
 
 --- The ranges that differ, as vim.diff's indices: { old start, old count, new start, new count }.
 ---@param old string[]
@@ -47,10 +26,6 @@ function M.hunks(old, new)
   elseif gone == 0 or come == 0 or (gone == 1 and come == 1) then
     return { { first, gone, first, come } }
   end
-  local shift = shifted(old, new, first, gone, come)
-  if shift then
-    return { { first, 0, first, shift }, { first + gone - shift, shift, first + come, 0 } }
-  end
   local found = diff(
     table.concat(old, "\n", first, last_old) .. "\n",
     table.concat(new, "\n", first, last_new) .. "\n",
@@ -62,6 +37,88 @@ function M.hunks(old, new)
     hunk[3] = hunk[3] + first - 1 + (hunk[4] == 0 and 1 or 0)
   end
   return found
+end
+
+--- The longest run of places that rise: what may stay where it is while the rest moves.
+---@param places integer[]
+---@return table<integer, true>? kept indices; nil for all of them
+local function rising(places)
+  local all = true
+  for i = 2, #places do
+    all = all and places[i - 1] < places[i]
+  end
+  if all then
+    return nil
+  end
+  local tails, before = {}, {} ---@type integer[], integer[]
+  for i, place in ipairs(places) do
+    local low, high = 1, #tails
+    while low <= high do
+      local middle = math.floor((low + high) / 2)
+      if places[tails[middle]] < place then
+        low = middle + 1
+      else
+        high = middle - 1
+      end
+    end
+    tails[low] = i
+    before[i] = tails[low - 1] or 0
+  end
+  local kept, i = {}, tails[#tails] or 0
+  while i > 0 do
+    kept[i] = true
+    i = before[i]
+  end
+  return kept
+end
+
+--- As `hunks`, of ids that stand once in each list: which lines go, and which come, so that `old`
+--- becomes `new` with as much as possible left alone.
+---@param old string[]
+---@param new string[]
+---@return integer[][]
+function M.moves(old, new)
+  local first, last_old, last_new = 1, #old, #new
+  while first <= last_old and first <= last_new and old[first] == new[first] do
+    first = first + 1
+  end
+  while last_old >= first and last_new >= first and old[last_old] == new[last_new] do
+    last_old = last_old - 1
+    last_new = last_new - 1
+  end
+  local gone, come = last_old - first + 1, last_new - first + 1
+  if gone == 0 and come == 0 then
+    return {}
+  elseif gone == 0 or come == 0 then
+    return { { first, gone, first, come } }
+  end
+  local place, places, lines = {}, {}, {} ---@type table<string, integer>, integer[], integer[]
+  for i = first, last_new do
+    place[new[i]] = i
+  end
+  for i = first, last_old do
+    local found = place[old[i]]
+    if found then
+      places[#places + 1], lines[#lines + 1] = found, i
+    end
+  end
+  local kept, hunks = rising(places), {}
+  local from, start = first, first
+  for i, line in ipairs(lines) do
+    if not kept or kept[i] then
+      if line > from or places[i] > start then
+        hunks[#hunks + 1] = { from, line - from, start, places[i] - start }
+      end
+      from, start = line + 1, places[i] + 1
+    end
+  end
+  if from <= last_old or start <= last_new then
+    hunks[#hunks + 1] = { from, last_old - from + 1, start, last_new - start + 1 }
+  end
+  if #hunks > MANY then
+    return { { first, gone, first, come } }
+  end
+  return hunks
 end
 
 --- Shows `new` where the buffer shows `old`.

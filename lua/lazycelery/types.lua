@@ -84,6 +84,7 @@
 
 ---@class uv
 ---@field now fun(): integer
+---@field hrtime fun(): number
 ---@field gettimeofday fun(): integer, integer
 ---@field new_timer fun(): uv.uv_timer_t?
 ---@field fs_stat fun(path: string): { type: string, size: integer }?
@@ -164,12 +165,18 @@
 ---@field error? lazycelery.Error
 ---@field lost? string
 ---@field shown string[] id of each line
+---@field held_rows integer how many are known, those of neither window nor screen included
+---@field dirty table<string, true> ids whose line may be of before
+---@field moved boolean order or membership may be of before
+---@field at table<string, integer> line of each id
+---@field cells table<string, lazycelery.CachedLine> what stands, or last stood, in the line of an id
+---@field gone table<string, true> ids whose row left the window
+---@field lines? string[] the buffer's, of a notice or a page
 ---@field width? integer display cells it was laid out for
----@field lines string[]
----@field spans lazycelery.Span[][]
+---@field swept? integer generation of the grid that all lines are of
+---@field sweeping? integer line to go on at
+---@field continuing? boolean the next slice is on its way
 ---@field items table<string, any> what stands on a line of a detail, by its id
----@field dim table<integer, true> lines whose row left the window
----@field cells table<string, lazycelery.CachedLine>
 ---@field waiting integer rows kept out while held
 ---@field frozen? string
 ---@field let_go? boolean
@@ -188,9 +195,9 @@
 ---@field is_list boolean rows stand in the buffer, not a notice
 
 ---@class lazycelery.CachedLine
----@field row table
----@field generation integer
----@field ticking boolean
----@field time number
+---@field row? table it was made of
+---@field generation? integer of the grid
+---@field ticking? boolean
+---@field time? number
 ---@field line string
 ---@field spans lazycelery.Span[]

@@ -34,11 +34,7 @@ fn n16_elsewhere_it_holds_and_counts_until_it_is_let_go() {
     assert_eq!(number(&mut nvim, "vim.fn.line('.')"), 3);
     // Two rows left the window, and stay, dimmed.
     assert!(lines(&mut nvim).contains("00000105"));
-    expect(
-        &mut nvim,
-        "vim.deep_equal(require('lazycelery.view').get().dim, { [4] = true, [5] = true })",
-        "true",
-    );
+    expect(&mut nvim, "vim.tbl_count(require('lazycelery.view').get().gone)", "2");
     nvim.keys("gg");
     nvim.wait_for_screen_that("lets go", |screen| !screen.contains("new"));
     assert!(!lines(&mut nvim).contains("00000105"));
@@ -90,11 +86,11 @@ fn n08_half_a_count_freezes() {
     let mut nvim = five_tasks();
     run(
         &mut nvim,
-        "local apply = require('lazycelery.patch').apply
+        "local draw = require('lazycelery.paint.rows').draw
          while_blocking = 0
-         require('lazycelery.patch').apply = function(...)
+         require('lazycelery.paint.rows').draw = function(...)
            if vim.api.nvim_get_mode().blocking then while_blocking = while_blocking + 1 end
-           return apply(...)
+           return draw(...)
          end
          vim.defer_fn(function() double.list('task', double.tasks(8, 97)) end, 100)
          vim.uv.new_timer():start(600, 0, function() vim.api.nvim_input('l') end)",
@@ -255,19 +251,60 @@ fn five_thousand_rows_come_in_slices() {
         &mut nvim,
         "local make, most, count = require('lazycelery.table').line, 0, 0
          require('lazycelery.table').line = function(...) count = count + 1 return make(...) end
-         local draw = require('lazycelery.patch').apply
-         require('lazycelery.patch').apply = function(...)
+         local rows = require('lazycelery.paint.rows')
+         local draw = rows.draw
+         rows.draw = function(...)
            slices = slices or {}
+           local unfinished = draw(...)
            table.insert(slices, count) count = 0
-           return draw(...)
+           return unfinished
          end
          double.list('task', double.tasks(5000))",
     );
     expect(&mut nvim, "vim.api.nvim_buf_line_count(0)", "5000");
-    // A page that makes a column grow is made twice.
+    expect(&mut nvim, "vim.fn.search('^$', 'cnw')", "0");
     expect(&mut nvim, "#vim.tbl_filter(function(n) return n > 1000 end, slices)", "0");
     nvim.keys("G");
     nvim.wait_for_screen("00005000");
+}
+
+/// What changed is made, and what did not is not: one row of 5,000 is one line.
+#[test]
+fn one_row_of_five_thousand_is_one_line() {
+    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
+    run(&mut nvim, "double.list('task', double.tasks(5000))");
+    expect(&mut nvim, "vim.api.nvim_buf_line_count(0)", "5000");
+    expect(&mut nvim, "vim.fn.search('^$', 'cnw')", "0");
+    expect(&mut nvim, "vim.tbl_isempty(require('lazycelery.view').get().dirty)", "true");
+    run(
+        &mut nvim,
+        "local make = require('lazycelery.table').line
+         made, written = 0, {}
+         require('lazycelery.table').line = function(...) made = made + 1 return make(...) end
+         vim.api.nvim_buf_attach(0, false, { on_lines = function(_, _, _, first, last, now)
+           table.insert(written, { first, last, now })
+         end })
+         local row = double.tasks(1, 2499)[1]
+         row.key, row.state = row.uuid, 'FAILURE'
+         double.notify('task/subscribe', { rows = { row }, total = 5000, exact = true })",
+    );
+    expect(&mut nvim, "vim.fn.search('FAILURE', 'nw')", "2500");
+    assert_eq!(number(&mut nvim, "made"), 1);
+    assert_eq!(value(&mut nvim, "written"), "{ { 2499, 2500, 2500 } }");
+    // One more on top: it comes in, the last goes, and nothing else is touched.
+    run(
+        &mut nvim,
+        "made, written = 0, {}
+         local rows = double.tasks(5000)
+         local keys = { 'new' }
+         for i = 1, 4999 do keys[i + 1] = rows[i].uuid end
+         local new = double.tasks(1, 9000)[1]
+         new.key = 'new'
+         double.notify('task/subscribe', { rows = { new }, keys = keys, total = 5000, exact = true })",
+    );
+    expect(&mut nvim, "vim.fn.search('00009001', 'nw')", "1");
+    assert_eq!(number(&mut nvim, "made"), 1);
+    assert_eq!(value(&mut nvim, "written"), "{ { 4999, 5000, 4999 }, { 0, 0, 1 } }");
 }
 
 #[test]

@@ -50,6 +50,42 @@ expect.equal(
 expect.equal(patch.apply(buf, above, above), 0)
 expect.equal(lines(), above)
 
+-- Ids that stand once: whatever order becomes whatever other, what may stay stays.
+local ids = {}
+for i = 1, 60 do
+  ids[i] = "id" .. i
+end
+for round = 1, 2000 do
+  local before, after = {}, {}
+  for _, list in ipairs({ before, after }) do
+    local left = vim.list_slice(ids)
+    for _ = 1, math.random(0, 60) do
+      list[#list + 1] = table.remove(left, round % 2 == 0 and math.random(#left) or 1)
+    end
+  end
+  if round % 3 == 0 then
+    after = vim.list_slice(before)
+    table.insert(after, math.random(#after + 1), "new")
+  end
+  local made = vim.list_slice(before)
+  local found = patch.moves(before, after)
+  for i = #found, 1, -1 do
+    local from, gone, start, come = unpack(found[i])
+    for _ = 1, gone do
+      table.remove(made, from)
+    end
+    for at = start + come - 1, start, -1 do
+      table.insert(made, from, after[at])
+    end
+  end
+  expect.equal(made, after, "round " .. round)
+end
+expect.equal(patch.moves({ "a", "b", "c", "d" }, { "n", "a", "c", "b" }), {
+  { 1, 0, 1, 1 },
+  { 2, 1, 3, 0 },
+  { 4, 1, 4, 1 },
+}, "a and c stay")
+
 -- A list that follows: all moves down, what falls out at the end goes.
 local followed = vim.list_extend({ "new 1", "new 2" }, vim.list_slice(above, 1, #above - 2))
 expect.equal(patch.apply(buf, above, followed), 4)
