@@ -56,6 +56,9 @@ M.subcommands = {
     run = function(rest, mods)
       list("workers", rest, mods)
     end,
+    complete = function(rest)
+      return require("lazycelery.filter.complete").words("worker", rest)
+    end,
   },
   tasks = {
     description = "the tasks",
@@ -64,7 +67,7 @@ M.subcommands = {
       list("tasks", rest, mods)
     end,
     complete = function(rest)
-      return require("lazycelery.filter").complete("task", rest)
+      return require("lazycelery.filter.complete").words("task", rest)
     end,
   },
   queues = {
@@ -72,6 +75,9 @@ M.subcommands = {
     arguments = "[filter]",
     run = function(rest, mods)
       list("queues", rest, mods)
+    end,
+    complete = function(rest)
+      return require("lazycelery.filter.complete").words("queue", rest)
     end,
   },
   task = {

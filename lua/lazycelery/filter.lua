@@ -11,32 +11,7 @@ local FOLLOW_MS = 150
 local diagnostics = vim.api.nvim_create_namespace("lazycelery.filter")
 vim.diagnostic.config({ virtual_text = true, signs = false, update_in_insert = true }, diagnostics)
 
-local history = {} ---@type string[]
-
-local fields = {
-  task = { "state:", "name:", "queue:", "worker:", "place:" },
-  worker = { "state:", "name:", "worker:", "queue:" },
-  queue = { "name:", "queue:" },
-}
-
---- What rows are asked for, where it differs from the field's own name.
-local members = {
-  worker = { name = "hostname", worker = "hostname", state = "status" },
-  queue = { queue = "name" },
-}
-
-local places = { "queue", "reserved", "scheduled", "active", "done" }
-local states = {
-  "failure",
-  "pending",
-  "received",
-  "rejected",
-  "retry",
-  "revoked",
-  "scheduled",
-  "started",
-  "success",
-}
+local history = {} ---@type table<string, string[]> by noun
 
 ---@class lazycelery.FilterLine
 ---@field view lazycelery.View
@@ -45,99 +20,64 @@ local states = {
 ---@field before? string # what to restore
 ---@field kept boolean
 ---@field turn integer counts the texts sent
+---@field mistake? lazycelery.Error # of the text sent last
 ---@field place? integer # among the filters of before
 ---@field timer uv.uv_timer_t
 
---- Values of a field that open views have seen.
----@param noun string
----@param field string
+---@param view lazycelery.View
 ---@return string[]
-local function seen(noun, field)
-  if field == "place" then
-    return places
-  end
-  local member = members[noun] and members[noun][field] or field
-  local found = {}
-  for _, view in ipairs(views.all()) do
-    if view.def.noun == noun and view.def.layout == "list" then
-      for _, row in pairs(view.rows) do
-        if type(row[member]) == "string" then
-          found[field == "state" and row[member]:lower() or row[member]] = true
-        end
-      end
-    end
-  end
-  if field == "state" and noun == "task" then
-    for _, state in ipairs(states) do
-      found[state] = true
-    end
-  end
-  local values = vim.tbl_keys(found)
-  table.sort(values)
-  return values
+local function history_of(view)
+  local noun = view.def.noun
+  history[noun] = history[noun] or {}
+  return history[noun]
 end
 
---- What the last word of `text` may become: fields, and after a field its seen values.
----@param noun string
----@param text string
----@return string[]
-function M.complete(noun, text)
-  local word = text:match("%S*$") or ""
-  local negation, field, listed, last = word:match("^(!?)(%l+):(.-)([^,]*)$")
-  local found = {}
-  if field and last then
-    for _, value in ipairs(seen(noun, field)) do
-      if vim.startswith(value:lower(), last:lower()) then
-        found[#found + 1] = ("%s%s:%s%s"):format(negation, field, listed, value)
-      end
-    end
-    return found
-  end
-  local bang = word:sub(1, 1) == "!" and "!" or ""
-  for _, name in ipairs(fields[noun] or {}) do
-    if vim.startswith(name, word:sub(#bang + 1)) then
-      found[#found + 1] = bang .. name
-    end
-  end
-  return found
-end
-
---- 'omnifunc' of the filter line.
----@param find 0|1
----@param base string
----@return integer|string[]
-function M.omnifunc(find, base)
-  if find == 1 then
-    local before = vim.api.nvim_get_current_line():sub(1, vim.fn.col(".") - 1)
-    return #before - #before:match("%S*$")
-  end
-  local view = views.get(vim.b.lazycelery_view)
-  return view and M.complete(view.def.noun, base) or {}
-end
-
---- Shows what is wrong with the text at its place, or that nothing is.
+--- What to tell at a place of the text.
 ---@param line lazycelery.FilterLine
----@param err lazycelery.Error?
-local function mark(line, err)
+---@param position? integer characters from 0
+---@param message string
+---@param severity vim.diagnostic.Severity
+---@return vim.Diagnostic
+local function remark(line, position, message, severity)
+  local text = vim.api.nvim_buf_get_lines(line.buf, 0, 1, false)[1] or ""
+  local col = vim.fn.byteidx(text, position or 0)
+  return {
+    lnum = 0,
+    col = col < 0 and #text or col,
+    end_col = #text,
+    message = message,
+    severity = severity,
+    source = "lazycelery",
+  } --[[@as vim.Diagnostic]]
+end
+
+--- What the server would rather have, said once.
+---@param err lazycelery.Error
+---@return string
+local function complaint(err)
+  local expected = err.data and err.data.expected
+  local message = err.message:gsub("^filter: ", ""):gsub(" at character %d+$", "")
+  if expected and not message:find(expected, 1, true) then
+    message = ("%s; expected %s"):format(message, expected)
+  end
+  return message
+end
+
+--- Shows what is wrong with the text at its place; where nothing is, what is probably not meant.
+---@param line lazycelery.FilterLine
+local function mark(line)
   if not vim.api.nvim_buf_is_loaded(line.buf) then
     return
-  elseif not err then
-    return vim.diagnostic.reset(diagnostics, line.buf)
   end
-  local text = vim.api.nvim_buf_get_lines(line.buf, 0, 1, false)[1] or ""
-  local position = err.data and err.data.position or 0
-  local col = vim.fn.byteidx(text, position)
-  local expected = err.data and err.data.expected
-  vim.diagnostic.set(diagnostics, line.buf, {
-    {
-      lnum = 0,
-      col = col < 0 and #text or col,
-      end_col = #text,
-      message = err.message .. (expected and "; expected " .. tostring(expected) or ""),
-      severity = vim.diagnostic.severity.ERROR,
-      source = "lazycelery",
-    },
-  })
+  local found, err, severity = {}, line.mistake, vim.diagnostic.severity
+  if err then
+    found[1] = remark(line, err.data and err.data.position, complaint(err), severity.ERROR)
+  else
+    for _, hint in ipairs(line.view.hints or {}) do
+      found[#found + 1] = remark(line, hint.position, hint.text, severity.HINT)
+    end
+  end
+  vim.diagnostic.set(diagnostics, line.buf, found)
 end
 
 --- Puts a filter in force. `done` hears what is wrong with it.
@@ -166,8 +106,9 @@ function M.keep(view, filter)
       return vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
     end
     views.rename(view, filter)
-    if filter ~= "" and history[#history] ~= filter then
-      table.insert(history, filter)
+    local past = history_of(view)
+    if filter ~= "" and past[#past] ~= filter then
+      table.insert(past, filter)
     end
   end)
 end
@@ -182,9 +123,10 @@ end
 local function follow(line)
   line.turn = line.turn + 1
   local mine = line.turn
-  apply(line.view, vim.trim(text_of(line)), function(err)
+  apply(line.view, text_of(line), function(err)
     if mine == line.turn then
-      mark(line, err)
+      line.mistake = err
+      mark(line)
     end
   end)
 end
@@ -241,12 +183,13 @@ end
 ---@param line lazycelery.FilterLine
 ---@param step integer
 local function recall(line, step)
-  local place = (line.place or #history + 1) + step
-  if place < 1 or place > #history + 1 then
+  local past = history_of(line.view)
+  local place = (line.place or #past + 1) + step
+  if place < 1 or place > #past + 1 then
     return
   end
   line.place = place
-  local filter = history[place] or line.before or ""
+  local filter = past[place] or line.before or ""
   vim.api.nvim_buf_set_lines(line.buf, 0, -1, false, { filter })
   vim.api.nvim_win_set_cursor(line.win, { 1, #filter })
 end
@@ -301,6 +244,7 @@ local function autocommands(line)
   on("BufWipeout", function()
     line.timer:stop()
     line.timer:close()
+    line.view.heard = nil
     if not line.kept then
       line.turn = line.turn + 1
       apply(line.view, line.before or "", function() end)
@@ -326,7 +270,7 @@ function M.edit(view)
       keys(line)
     end,
   })
-  vim.bo[line.buf].omnifunc = "v:lua.require'lazycelery.filter'.omnifunc"
+  vim.bo[line.buf].omnifunc = "v:lua.require'lazycelery.filter.complete'.omnifunc"
   vim.cmd("belowright 1split")
   line.win = vim.api.nvim_get_current_win()
   vim.api.nvim_win_set_buf(line.win, line.buf)
@@ -343,6 +287,9 @@ function M.edit(view)
   options.wrap = false
   vim.api.nvim_win_set_height(line.win, 1)
   autocommands(line)
+  view.heard = function()
+    mark(line)
+  end
   vim.cmd.startinsert({ bang = true })
 end
 

@@ -1,5 +1,6 @@
 --- What a view asks the server for, and what it does with the answers.
 local client = require("lazycelery.client")
+local complete = require("lazycelery.filter.complete")
 local config = require("lazycelery.config")
 local environment = require("lazycelery.environment")
 local paint = require("lazycelery.paint")
@@ -31,7 +32,11 @@ local function take(view, result)
     view.moved = view.moved or news > 0 or result.keys ~= nil
     view.total, view.exact = result.total, result.exact
     view.undecided, view.incomplete = result.undecided, result.incomplete
+    view.hints = result.hints
     view.loading = result.more
+  end
+  if not view.loaded then
+    complete.learn(view)
   end
   view.loaded, view.error, view.lost = true, nil, nil
 end
@@ -52,6 +57,9 @@ local function received(view, event)
     end, RENEW_MS)
   elseif event.result then
     take(view, event.result)
+    if view.heard then
+      view.heard()
+    end
   end
   paint.soon(view)
 end

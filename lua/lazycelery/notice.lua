@@ -69,11 +69,12 @@ end
 ---@return string[]
 local function empty(view, row)
   if view.filter and view.filter ~= "" then
-    return {
-      ("No %s matches  %s"):format(view.def.noun, view.filter),
-      "",
-      "I clears the filter, i changes it.",
-    }
+    local lines = { ("No %s matches  %s"):format(view.def.noun, view.filter), "" }
+    for _, hint in ipairs(view.hints or {}) do
+      table.insert(lines, hint.text)
+    end
+    table.insert(lines, "I clears the filter, i changes it.")
+    return lines
   end
   return view.def.empty and view.def.empty(row, view.id) or { "Nothing here." }
 end

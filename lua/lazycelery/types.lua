@@ -26,6 +26,7 @@
 ---@field exact? boolean
 ---@field undecided? integer rows that lack the field the filter asks for
 ---@field incomplete? string[] what could not be looked at in time
+---@field hints? { position?: integer, text: string }[] what is probably not what was meant
 ---@field more? boolean another part follows
 
 ---@class lazycelery.ViewId
@@ -156,6 +157,8 @@
 ---@field exact? boolean
 ---@field undecided? integer
 ---@field incomplete? string[]
+---@field hints? { position?: integer, text: string }[]
+---@field heard? fun() who else wants to know of news: the filter line
 ---@field loaded boolean a whole answer was shown
 ---@field since integer vim.uv.now() when it was asked for
 ---@field limit integer

@@ -33,65 +33,6 @@ fn n04_a_kept_filter_renames_the_buffer_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_filter_that_is_given_up_restores_the_one_before() {
-    let mut nvim = lab::open(SMALL, "LazyCelery tasks state:retry");
-    assert_eq!(value(&mut nvim, "double.last('task/subscribe').filter"), "\"state:retry\"");
-    nvim.keys("i name:x");
-    expect(&mut nvim, "double.last('subscription/update').filter", "\"state:retry name:x\"");
-    nvim.keys("<C-c>");
-    expect(&mut nvim, "double.last('subscription/update').filter", "\"state:retry\"");
-    expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-tasks\"");
-    nvim.keys("I");
-    expect(&mut nvim, "vim.api.nvim_buf_get_name(0)", "\"lazycelery://prod:tasks\"");
-}
-
-#[test]
-fn a_mistake_in_a_filter_is_marked_at_its_place() {
-    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
-    run(
-        &mut nvim,
-        "double.answers['subscription/update'] = function()
-           return nil, { code = -32033, message = 'unknown field `stat`', data = { kind = 'filter', position = 7, expected = 'state' } }
-         end",
-    );
-    nvim.keys("iname:ö stat:x");
-    expect(&mut nvim, "#vim.diagnostic.get(0)", "1");
-    assert_eq!(value(&mut nvim, "vim.diagnostic.get(0)[1].col"), "8", "characters, not bytes");
-    nvim.wait_for_screen("unknown field `stat`; expected state");
-    nvim.keys("<Esc>q");
-}
-
-#[test]
-fn n29_the_filter_stays_one_line_and_enter_keeps_it() {
-    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
-    // As completion plugins do: their own <CR>, mapped when insert mode begins.
-    nvim.command("autocmd InsertEnter * inoremap <buffer> <CR> taken");
-    nvim.keys("i");
-    nvim.keys("a:1<C-r>=\"\\nb:2\"<CR>");
-    expect(&mut nvim, "vim.api.nvim_buf_get_lines(0, 0, -1, false)", "{ \"a:1 b:2\" }");
-    nvim.keys("<CR>");
-    expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-tasks\"");
-    expect(&mut nvim, "double.last('subscription/update').filter", "\"a:1 b:2\"");
-}
-
-#[test]
-fn the_filter_completes_fields_and_seen_values() {
-    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
-    tasks(&mut nvim, 1, 0);
-    nvim.wait_for_screen("00000001");
-    let complete = |text: &str| format!("require('lazycelery.filter').complete('task', '{text}')");
-    assert_eq!(value(&mut nvim, &complete("st")), r#"{ "state:" }"#);
-    assert_eq!(value(&mut nvim, &complete("a !na")), r#"{ "!name:" }"#);
-    assert_eq!(value(&mut nvim, &complete("state:failure,ret")), r#"{ "state:failure,retry" }"#);
-    assert_eq!(value(&mut nvim, &complete("name:shop")), r#"{ "name:shop.tasks.charge" }"#);
-    assert_eq!(value(&mut nvim, "vim.fn.getcompletion('LazyCelery ta', 'cmdline')[1]"), "\"task\"");
-    assert_eq!(
-        value(&mut nvim, "vim.fn.getcompletion('LazyCelery tasks state:fai', 'cmdline')"),
-        r#"{ "state:failure" }"#
-    );
-}
-
-#[test]
 fn n09_a_view_opened_in_an_autocommand_is_a_whole_view() {
     for opened in [
         "LazyCelery tasks",

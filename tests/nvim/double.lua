@@ -6,6 +6,7 @@ local M = {
   silent = {}, ---@type table<string, boolean> methods that are never answered
   held = {}, ---@type table<string, fun()[]> methods whose answers wait for `release`
   subscriptions = {}, ---@type table<integer, { method: string, params: table }>
+  methods = {}, ---@type string[] what it says it can be asked
   starts = 0,
   feeds = 0, -- ever subscribed to, environments apart
 }
@@ -29,7 +30,7 @@ M.answers.initialize = function()
   return {
     serverInfo = { name = "lazycelery", version = "0.0.0" },
     protocol = 1,
-    capabilities = { methods = {} },
+    capabilities = { methods = M.methods },
     environments = { M.environment },
     default = "prod",
   }
