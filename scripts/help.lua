@@ -115,7 +115,7 @@ end
 
 function blocks.columns()
   local lines = {}
-  for _, name in ipairs({ "workers", "tasks", "queues", "messages" }) do
+  for _, name in ipairs({ "workers", "tasks", "queues", "messages", "environments" }) do
     local fields = vim.tbl_map(function(column)
       return column.field
     end, require("lazycelery.views." .. name).columns)

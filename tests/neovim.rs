@@ -4,6 +4,7 @@
 mod cluster;
 mod doors;
 mod engine;
+mod environments;
 mod filter;
 mod lab;
 mod life;

@@ -48,9 +48,9 @@ local function open(view, mods)
   elseif not row or not view.def.open then
     return
   end
-  local kind, key = view.def.open(row, item)
-  if kind and key then
-    views.open({ environment = view.id.environment, view = kind, key = key }, { mods = mods })
+  local kind, key, of = view.def.open(row, item)
+  if kind and (key or of) then
+    views.open({ environment = of or view.id.environment, view = kind, key = key }, { mods = mods })
   end
 end
 
@@ -70,9 +70,11 @@ action("peek", "peek at the whole row; again: enter it", function(view)
   peek.open(view)
 end)
 
-action("up", "up: from a detail to its list", function(view)
-  if not view.def.up then
-    return say("At the top; g1 workers, g2 tasks, g3 queues")
+action("up", "up: from a detail to its list, from a list to the environments", function(view)
+  if view.def.global then
+    return say("At the top; <CR> leads into an environment")
+  elseif not view.def.up then
+    return views.turn_to(view, "environments", { replace = true })
   end
   local parent = { environment = view.id.environment, view = view.def.up }
   local previous = window.previous()
@@ -138,7 +140,7 @@ end)
 
 for _, kind in ipairs(views.order) do
   action(kind, "the " .. kind, function(view)
-    views.open({ environment = view.id.environment, view = kind }, { replace = true })
+    views.turn_to(view, kind, { replace = true })
   end)
 end
 
@@ -152,7 +154,7 @@ local function turn(view, step)
     end
   end
   local kind = assert(views.order[(here - 1 + step) % #views.order + 1])
-  views.open({ environment = view.id.environment, view = kind }, { replace = true })
+  views.turn_to(view, kind, { replace = true })
 end
 
 action("next_view", "the next view", function(view, context)
@@ -167,7 +169,8 @@ action("environment", "choose the environment", function(view)
   local names = environment.names()
   vim.ui.select(names, { prompt = "Environment:", kind = "lazycelery" }, function(name)
     if name and name ~= view.id.environment then
-      local kind = view.def.layout == "list" and not view.id.key and view.id.view or view.def.up
+      local list = view.def.layout == "list" and not view.id.key and not view.def.global
+      local kind = list and view.id.view or view.def.up
       views.open({ environment = name, view = kind or "workers" }, { replace = true })
     end
   end)

@@ -84,6 +84,10 @@ function M.chunks(view)
   local name = view.id.environment
   local row = environment.get(name)
   local glyph, group = M.glyph(name)
+  if view.def.global then
+    local wrong = trouble(view, nil)
+    return wrong and { { wrong, "LazyCeleryError" } } or {}
+  end
   local tint = row and row.production and "LazyCeleryProduction" or nil
   local chunks = { { name, tint }, { " " .. glyph, group } }
   local wrong = trouble(view, row)

@@ -110,6 +110,12 @@ M.subcommands = {
       return seen("queue", "name")
     end,
   },
+  environments = {
+    description = "the environments",
+    run = function(_, mods)
+      require("lazycelery").open("environments", { mods = mods })
+    end,
+  },
   env = {
     description = "the workers of another environment",
     arguments = "<name>",

@@ -68,7 +68,7 @@ end
 ---@param view lazycelery.View
 ---@return table
 local function params(view)
-  local asked = { environment = view.id.environment }
+  local asked = { environment = not view.def.global and view.id.environment or nil }
   if view.def.layout == "list" and view.def.feed then
     asked.interval = config.options.interval
     asked.filter = view.filter

@@ -38,13 +38,19 @@ end
 ---@field key? string the task's uuid, the worker's hostname, the queue's name
 ---@field filter? string
 
---- Opens a view: "workers", "tasks", "queues", or with `key` "worker", "task", "messages".
+--- Opens a view: "workers", "tasks", "queues", "environments", or with `key` "worker", "task", "messages".
 ---@param view string
 ---@param options? lazycelery.OpenRequest
 function M.open(view, options)
   options = options or {}
+  local views = require("lazycelery.view")
+  local def = views.def(view)
+  if def and def.global then
+    views.open({ environment = "", view = view }, options)
+    return
+  end
   with_environment(options.environment or config.options.environment, function(name)
-    require("lazycelery.view").open({
+    views.open({
       environment = name,
       view = view,
       key = options.key,
@@ -81,7 +87,7 @@ function M.row()
   end
   local row = views.row(view)
   return {
-    environment = view.id.environment,
+    environment = views.environment(view) or "",
     noun = view.def.noun,
     key = row and view.def.identity(row) or view.id.key,
   }

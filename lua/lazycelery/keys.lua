@@ -22,6 +22,7 @@ M.everywhere = {
   { "g1", "workers" },
   { "g2", "tasks" },
   { "g3", "queues" },
+  { "g4", "environments" },
   { "]v", "next_view" },
   { "[v", "previous_view" },
   { "gb", "environment" },
@@ -53,7 +54,9 @@ M.details = {
 ---@param def lazycelery.ViewDef
 ---@return lazycelery.Key[]
 function M.of(def)
-  local all = vim.list_extend({}, M.everywhere)
+  local all = vim.tbl_filter(function(key)
+    return not (def.global and key[2] == "events")
+  end, M.everywhere)
   vim.list_extend(all, def.layout == "list" and M.lists or M.details)
   vim.list_extend(all, def.filtered and M.filtered or {})
   vim.list_extend(all, def.keys)

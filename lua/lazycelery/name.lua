@@ -1,4 +1,5 @@
 --- Names of views: `lazycelery://<environment>:<view>[:<key>][?<filter>]`. Pure.
+--- A view of all environments has none of its own: `lazycelery://:environments`.
 --- A tab shows what follows the last slash, and shortens all before it to one letter: so there is
 --- one tail, and it tells a view of one environment from that of another. Every part is
 --- percent-encoded, so that no name reads as a pattern or a second part.
@@ -48,7 +49,7 @@ function M.parse(name)
     return nil
   end
   local path, filter = name:sub(#M.scheme + 1):match("^([^?]*)%??(.*)$")
-  local environment, view, key = (path or ""):match("^([^:]+):([%l_]+):?(.*)$")
+  local environment, view, key = (path or ""):match("^([^:]*):([%l_]+):?(.*)$")
   if not environment or not view then
     return nil
   end

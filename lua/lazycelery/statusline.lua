@@ -11,6 +11,7 @@ local tabs = {
   { noun = "worker", title = "Workers", count = "workers" },
   { noun = "task", title = "Tasks", count = "tasks" },
   { noun = "queue", title = "Queues", count = "queues" },
+  { noun = "environment", title = "Environments" },
 }
 
 --- `2 Tasks 48,210`; a count that is not known is left out.
@@ -19,7 +20,11 @@ local tabs = {
 ---@return string
 local function place(index, row)
   local tab = assert(tabs[index])
-  local count = row and row.counts and row.counts[tab.count]
+  local counts = row and row.counts or {}
+  local count = tab.count and counts[tab.count] or nil
+  if tab.noun == "environment" then
+    count = #environment.names()
+  end
   return ("%d %s%s"):format(index, tab.title, count and " " .. format.count(count) or "")
 end
 
@@ -31,6 +36,9 @@ local function places(row, noun)
   local all, here = {}, {}
   for i, tab in ipairs(tabs) do
     local current = tab.noun == noun
+    if tab.noun == "environment" and not current and #environment.names() < 2 then
+      break
+    end
     all[i] = current and "[" .. place(i, row) .. "]" or place(i, row)
     here[#here + 1] = current and all[i] or nil
   end
@@ -49,7 +57,8 @@ local function filter(view, row)
   end
   local all ---@type integer?
   for _, tab in ipairs(tabs) do
-    all = tab.noun == view.def.noun and row and row.counts and row.counts[tab.count] or all
+    local counts = tab.noun == view.def.noun and row and row.counts or {}
+    all = counts[tab.count or ""] or all
   end
   local most = all and math.max(all, view.total) --[[@as integer?]]
   local found = (view.exact == false and "at least " or "") .. format.count(view.total)
@@ -92,11 +101,9 @@ end
 local function left(view, row, width)
   local name = view.id.environment
   local old = environment.lost_for(name)
-  local brief = (" %s %s"):format(name, (badge.glyph(name)))
-  local full = brief
-    .. " "
-    .. (row and row.transport or "")
-    .. (old and (", %s old"):format(format.age(old)) or "")
+  local brief = view.def.global and " lazycelery" or (" %s %s"):format(name, (badge.glyph(name)))
+  local transport = row and row.transport and " " .. row.transport or ""
+  local full = brief .. transport .. (old and (", %s old"):format(format.age(old)) or "")
   local asked = filter(view, row)
   local last
   for _, head in ipairs({ full, brief }) do

@@ -135,12 +135,13 @@
 ---@field poll? string method to call again and again, where there is no feed
 ---@field params? fun(id: lazycelery.ViewId): table
 ---@field filtered? boolean takes a filter
+---@field global? boolean it is of no one environment
 ---@field sort? string
 ---@field columns? lazycelery.Column[]
 ---@field compose? fun(page: lazycelery.Page, row: table, context: lazycelery.Context)
 ---@field head? fun(row: table?, id: lazycelery.ViewId): string title of a detail
 ---@field keys lazycelery.Key[]
----@field open? fun(row: table, item: any): string?, string? view and key that <CR> leads to
+---@field open? fun(row: table, item: any): string?, string?, string? view, key, environment to go to
 ---@field up? string
 ---@field identity fun(row: table): string? what `gy` yanks
 ---@field empty? fun(environment: lazycelery.EnvironmentRow?, id: lazycelery.ViewId): string[]

@@ -1,6 +1,7 @@
 --- Views: buffers that show a cluster. Opening, naming and ending them; what they ask for is in
 --- `follow`, how they are drawn in `paint`.
 local buffer = require("lazycelery.buffer")
+local client = require("lazycelery.client")
 local config = require("lazycelery.config")
 local environment = require("lazycelery.environment")
 local follow = require("lazycelery.follow")
@@ -20,8 +21,8 @@ local M = {}
 
 local NEAR_END = 100
 
---- The order of `g1`, `g2`, `g3`, `]v` and `[v`.
-M.order = { "workers", "tasks", "queues" }
+--- The order of `g1` to `g4`, `]v` and `[v`.
+M.order = { "workers", "tasks", "queues", "environments" }
 
 M.get, M.all = registry.get, registry.all
 M.update, M.refresh, M.grow = follow.update, follow.refresh, follow.grow
@@ -237,6 +238,29 @@ function M.rename(view, filter)
   end
   if alternate > 0 and vim.api.nvim_buf_is_valid(alternate) and alternate ~= view.buf then
     pcall(vim.fn.setreg, "#", alternate)
+  end
+end
+
+--- The environment that a view is of: of a view of all, the one under the cursor, else the default.
+---@param view lazycelery.View
+---@return string?
+function M.environment(view)
+  if not view.def.global then
+    return view.id.environment
+  end
+  local row = M.row(view)
+  return row and row.name or environment.default(client.info() or {})
+end
+
+--- Opens a view of this kind, of the same environment.
+---@param view lazycelery.View
+---@param kind string
+---@param options? lazycelery.OpenOptions
+function M.turn_to(view, kind, options)
+  local def = M.def(kind)
+  local name_of = def and def.global and "" or M.environment(view)
+  if name_of then
+    M.open({ environment = name_of, view = kind }, options)
   end
 end
 

@@ -314,7 +314,7 @@ fn the_way_in_is_the_way_out() {
     assert_eq!(number(&mut nvim, "vim.fn.line('.')"), 2, "as it was left");
     nvim.keys("]v");
     expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-queues\"");
-    nvim.keys("]v");
+    nvim.keys("2]v");
     expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-workers\"");
     nvim.keys("q");
     expect(&mut nvim, "vim.fn.bufname()", "\"notes.txt\"");

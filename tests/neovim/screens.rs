@@ -10,13 +10,14 @@ use std::fs;
 const UUID: &str = "5f2c9e10-3b7e-4d1c-9a55-0f6f3e2d1c77";
 
 /// View, what opens it, and a text that is there once it is whole.
-const VIEWS: [(&str, &str, &str); 6] = [
+const VIEWS: [(&str, &str, &str); 7] = [
     ("workers", "LazyCelery", "celery@web-2"),
     ("worker", "LazyCelery worker celery@web-1", "▸ Configuration"),
     ("tasks", "LazyCelery tasks", "e77e001a"),
     ("task", "LazyCelery task 5f2c9e10-3b7e-4d1c-9a55-0f6f3e2d1c77", "▸ Message"),
     ("queues", "LazyCelery queues", "1,204"),
     ("messages", "LazyCelery messages high", "undecodable"),
+    ("environments", "LazyCelery environments", "not in use"),
 ];
 
 fn name_of(size: Size) -> String {
@@ -27,8 +28,11 @@ fn opened(view: &str, size: Size) -> Neovim {
     let (_, command, _) = VIEWS.iter().find(|(name, ..)| *name == view).unwrap();
     let mut nvim = lab::start(size);
     load(&mut nvim, "cluster = require('cluster')");
-    if view == "messages" {
+    if view == "messages" || view == "environments" {
         nvim.command(command);
+        if view == "environments" {
+            nvim.wait_for_screen("connected");
+        }
     } else {
         lab::show(&mut nvim, command);
     }
@@ -41,7 +45,9 @@ fn live(view: &str, size: Size) -> Neovim {
     run(&mut nvim, &format!("cluster.tell('{view}')"));
     // A page taller than the window is whole where its last line is in the buffer.
     let whole = whole.replace('▸', "▾");
-    nvim.wait_for_screen("prod ●");
+    if view != "environments" {
+        nvim.wait_for_screen("prod ●");
+    }
     expect(
         &mut nvim,
         &format!(

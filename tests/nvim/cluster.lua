@@ -229,6 +229,33 @@ M.worker = vim.tbl_extend("force", M.workers[2], {
   conf = { broker_url = "redis://:***@localhost:6379/0" },
 })
 
+M.environments = {
+  {
+    name = "batch",
+    transport = "redis",
+    url = "redis://:***@batch:6379/1",
+    status = "disconnected",
+    error = "Connection refused",
+    url_from = "config.toml",
+    counts = { workers = 2, tasks = 311, queues = 1, active = 0, queued = 12 },
+  },
+  vim.tbl_extend("force", double.environment, {
+    production = true,
+    url_from = "config.toml",
+  }),
+  {
+    name = "staging",
+    transport = "redis",
+    url = "redis://staging:6379/0",
+    url_from = "pass show celery/staging",
+    status = "connected",
+    events = "off",
+    counts = { workers = 1, tasks = 12, queues = 1, active = 0, queued = 0 },
+    read_only = true,
+  },
+  { name = "test", url = "redis://localhost:6379/9", status = "idle", url_from = "config.toml" },
+}
+
 M.queues = {
   {
     name = "celery",
@@ -288,10 +315,12 @@ double.answers["queue/messages"] = function()
   return { rows = messages(), total = 1204, exact = true }
 end
 
+local nouns = { workers = "worker", tasks = "task", queues = "queue", environments = "environment" }
+
 --- Everything a view is waiting for.
 ---@param view string
 function M.tell(view)
-  local noun = ({ workers = "worker", tasks = "task", queues = "queue" })[view]
+  local noun = nouns[view]
   if noun then
     double.list(noun, vim.deepcopy(M[view]))
   elseif view ~= "messages" then
@@ -302,7 +331,7 @@ end
 --- Nothing, and all of it.
 ---@param view string
 function M.tell_nothing(view)
-  double.list(({ workers = "worker", tasks = "task", queues = "queue" })[view], {})
+  double.list(nouns[view], {})
 end
 
 return M

@@ -83,6 +83,17 @@ function M.release(method)
   end
 end
 
+--- Says something to one subscription.
+---@param id integer
+---@param result table
+function M.tell(id, result)
+  local said, to = { subscription = id, result = vim.deepcopy(result) }, dispatchers
+  -- As on the wire: after the answers that are on their way already.
+  vim.schedule(function()
+    to.notification(M.subscriptions[id].method:match("^[^/]+") .. "/changed", said)
+  end)
+end
+
 --- Says something to every subscription of a method.
 ---@param method string
 ---@param result table

@@ -1,0 +1,167 @@
+--- Every environment that is configured: which are connected, what goes on in each. Looking connects
+--- none.
+local environment = require("lazycelery.environment")
+local format = require("lazycelery.format")
+
+local states = {
+  connected = { "●", "up", "LazyCeleryOk" },
+  connecting = { "○", "..", "LazyCeleryDim" },
+  disconnected = { "○", "!!", "LazyCeleryError" },
+  idle = { "·", "--", "LazyCeleryDim" },
+  silent = { "◐", "..", "LazyCeleryWarn" },
+}
+
+---@param row lazycelery.EnvironmentRow
+---@param context lazycelery.Context
+---@return lazycelery.Chunk[]
+local function name(row, context)
+  local silent = row.status == "connected" and row.events == "off"
+  local state = silent and states.silent or states[row.status] or states.idle
+  local group = row.production and "LazyCeleryProduction" or "LazyCeleryName"
+  return { { context:glyph(state[1], state[2]) .. " ", state[3] }, { row.name, group } }
+end
+
+---@param row lazycelery.EnvironmentRow
+---@param context lazycelery.Context
+---@return string
+---@return string? group
+local function status(row, context)
+  if row.status == "disconnected" then
+    local retry = environment.retry_in(row.name)
+    context:now()
+    return retry and ("retry in %d s"):format(math.ceil(retry)) or "retrying", "LazyCeleryError"
+  elseif row.status == "idle" then
+    return "not in use", "LazyCeleryDim"
+  end
+  return row.status, states[row.status][3]
+end
+
+local events = {
+  flowing = { "flowing", "LazyCeleryDim" },
+  silent = { "none lately", "LazyCeleryDim" },
+  off = { "off", "LazyCeleryWarn" },
+}
+
+---@param field string
+---@return fun(row: lazycelery.EnvironmentRow): string?
+local function count(field)
+  return function(row)
+    local number = row.counts and row.counts[field]
+    return number and format.count(number)
+  end
+end
+
+--- Why it is not connected, else where it is.
+---@param row lazycelery.EnvironmentRow
+---@return string?
+---@return string? group
+local function where(row)
+  if row.status == "disconnected" and row.error then
+    return row.error, "LazyCeleryError"
+  end
+  return row.url or row.transport, "LazyCeleryDim"
+end
+
+---@param row lazycelery.EnvironmentRow
+---@return string?
+---@return string? group
+local function guard(row)
+  if row.production then
+    return "production", "LazyCeleryProduction"
+  end
+  return row.read_only and "read-only" or nil, "LazyCeleryDim"
+end
+
+---@type lazycelery.ViewDef
+return {
+  name = "environments",
+  title = "Environments",
+  noun = "environment",
+  layout = "list",
+  global = true,
+  feed = "environment/subscribe",
+  columns = {
+    { field = "environment", title = "  ENVIRONMENT", rank = 1, min = 15, max = 30, format = name },
+    { field = "status", title = "STATUS", rank = 2, min = 13, format = status },
+    {
+      field = "workers",
+      title = "WORKERS",
+      rank = 3,
+      min = 7,
+      align = "right",
+      format = count("workers"),
+    },
+    {
+      field = "active",
+      title = "ACTIVE",
+      rank = 4,
+      min = 6,
+      align = "right",
+      format = count("active"),
+    },
+    {
+      field = "queued",
+      title = "QUEUED",
+      rank = 5,
+      min = 7,
+      align = "right",
+      format = count("queued"),
+    },
+    {
+      field = "tasks",
+      title = "TASKS",
+      rank = 7,
+      min = 9,
+      align = "right",
+      format = count("tasks"),
+    },
+    {
+      field = "received",
+      title = "IN/s",
+      rank = 8,
+      min = 7,
+      align = "right",
+      format = function(row)
+        return row.rates and row.rates.received and format.rate(row.rates.received)
+      end,
+    },
+    {
+      field = "events",
+      title = "TASK EVENTS",
+      rank = 9,
+      min = 11,
+      format = function(row)
+        local found = events[row.events]
+        if found then
+          return found[1], found[2]
+        end
+      end,
+    },
+    { field = "guard", title = "GUARD", rank = 10, min = 10, format = guard },
+    { field = "url", title = "BROKER", rank = 6, min = 16, flex = true, format = where },
+    {
+      field = "from",
+      title = "FROM",
+      rank = 11,
+      min = 20,
+      hl = "LazyCeleryDim",
+      format = function(row)
+        return row.url_from
+      end,
+    },
+  },
+  keys = {},
+  open = function(row)
+    return "workers", nil, row.name
+  end,
+  identity = function(row)
+    return row.name
+  end,
+  empty = function()
+    return {
+      "No environment is known.",
+      "",
+      "Set CELERY_BROKER_URL, or write a configuration:  :help lazycelery-first",
+    }
+  end,
+}
