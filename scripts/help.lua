@@ -105,7 +105,8 @@ function blocks.options()
   for _, option in ipairs(config.schema) do
     local default = option.default == nil and "none" or vim.inspect(option.default)
     lines[#lines + 1] = tagged(option.name, "lazycelery-option-" .. option.name)
-    lines[#lines + 1] = ("    %s, default: `%s`"):format(option.type, default)
+    local types = table.concat(config.types_of(option), " or ")
+    lines[#lines + 1] = ("    %s, default: `%s`"):format(types, default)
     vim.list_extend(lines, fill(option.description, 4))
     lines[#lines + 1] = ""
   end

@@ -10,6 +10,7 @@ local help = require("lazycelery.help")
 local paint = require("lazycelery.paint")
 local peek = require("lazycelery.peek")
 local views = require("lazycelery.view")
+local whole = require("lazycelery.whole")
 local window = require("lazycelery.window")
 
 local M = {}
@@ -43,7 +44,9 @@ end
 ---@param mods? table
 local function open(view, mods)
   local row, item = views.row(view)
-  if item and item.frame then
+  if item and item.load then
+    return whole.open(view, item.load)
+  elseif item and item.frame then
     return frame.open(item.frame, mods and (mods.tab and "tab" or "split") or "edit")
   elseif not row or not view.def.open then
     return

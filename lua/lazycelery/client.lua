@@ -265,6 +265,18 @@ function M.subscribe(method, params, callback)
   }
 end
 
+--- Variables that the running server does not know of: it was started with others.
+---@return string[]
+function M.outdated()
+  return state.phase == "ready" and program.outdated() or {}
+end
+
+--- Starts the server anew, with the settings of now.
+function M.restart()
+  M.stop()
+  M.start(true)
+end
+
 --- Stops the server. Feeds stay known: the next start brings them back.
 function M.stop()
   calls.terminate()

@@ -129,6 +129,12 @@ M.subcommands = {
       return require("lazycelery.environment").names()
     end,
   },
+  restart = {
+    description = "start the server anew, with the settings of now",
+    run = function()
+      require("lazycelery.client").restart()
+    end,
+  },
   events = {
     description = "task events on or off, after asking",
     arguments = "on|off",

@@ -44,8 +44,9 @@ M.schema = {
   {
     name = "keys",
     default = {},
-    type = "table",
-    description = "Keys of a view to remove, or to add for an action: "
+    type = { "table", "string" },
+    description = 'Keys of a view to remove, or to add for an action; or `"tui"`: in lists `1` to '
+      .. "`4`, `<Tab>`, `?` and `f` as well, for whoever comes from terminal UIs. "
       .. '`{ tasks = { gs = false, ["<leader>s"] = "sort" } }`. `all` stands for every view.',
   },
   {
@@ -91,6 +92,15 @@ M.schema = {
 
 M.options = vim.empty_dict() --[[@as lazycelery.Options]]
 
+---@param option lazycelery.Option
+---@return string[]
+function M.types_of(option)
+  local types = option.type
+  return type(types) == "table" and types or {
+    types --[[@as string]],
+  }
+end
+
 --- Defaults, and over them what the user gave. A wrong option is an error that names it.
 ---@param given? table
 function M.set(given)
@@ -108,11 +118,13 @@ function M.set(given)
       local names = vim.tbl_keys(known)
       table.sort(names)
       error(("lazycelery: no option %q; there are: %s"):format(name, table.concat(names, ", ")), 0)
-    elseif type(value) ~= option.type then
-      error(
-        ("lazycelery: option %q takes a %s, not a %s"):format(name, option.type, type(value)),
-        0
-      )
+    end
+    local types = M.types_of(option)
+    if not vim.list_contains(types, type(value)) then
+      local wanted = table.concat(types, " or a ")
+      error(("lazycelery: option %q takes a %s, not a %s"):format(name, wanted, type(value)), 0)
+    elseif name == "keys" and type(value) == "string" and value ~= "tui" then
+      error(('lazycelery: option "keys" takes a table or "tui", not %q'):format(value), 0)
     end
     options[name] = value
   end

@@ -34,7 +34,17 @@ local function size(path)
   return stat and require("lazycelery.format").bytes(stat.size) or "absent"
 end
 
+--- Our own log, where the server writes it by default.
+local function own_log()
+  local cmd = table.concat(client.command(), " ")
+  local named = cmd:match("%-%-log%-file[= ](%S+)")
+  local state = vim.env.XDG_STATE_HOME or (vim.uv.os_homedir() .. "/.local/state")
+  local path = named or state .. "/lazycelery/lazycelery.log"
+  health.info(("The server's log: %s (%s)"):format(path, size(path)))
+end
+
 local function logging()
+  own_log()
   local log = require("vim.lsp.log")
   local file = log.get_filename and log.get_filename()
   if file then
@@ -48,6 +58,22 @@ local function logging()
       'vim.lsp.set_log_level("warn")',
     })
   end
+end
+
+--- What is set otherwise than by default.
+local function options()
+  local config = require("lazycelery.config")
+  local set = {}
+  for _, option in ipairs(config.schema) do
+    local value = config.options[option.name]
+    if not vim.deep_equal(value, option.default) then
+      set[#set + 1] = ("%s = %s"):format(
+        option.name,
+        vim.inspect(value, { newline = " ", indent = "" })
+      )
+    end
+  end
+  health.info("Options: " .. (#set > 0 and table.concat(set, ", ") or "the defaults"))
 end
 
 local function server()
@@ -73,6 +99,12 @@ local function server()
   else
     health.info("Not running: :LazyCelery starts it")
   end
+  local others = client.outdated()
+  if #others > 0 then
+    health.warn("The server was started with another " .. table.concat(others, ", "), {
+      ":LazyCelery restart starts it anew",
+    })
+  end
   logging()
 end
 
@@ -96,6 +128,21 @@ local function environments()
   end
 end
 
+--- Buffers that bear a name of ours and are no views: they are ordinary files, which `:w` writes.
+local function strays()
+  local registry = require("lazycelery.registry")
+  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+    local name = vim.api.nvim_buf_get_name(buf)
+    local loaded = vim.api.nvim_buf_is_loaded(buf) and vim.bo[buf].buftype == ""
+    if vim.startswith(name, "lazycelery://") and loaded and not registry.get(buf) then
+      health.warn(("Buffer %d, %s, is no view"):format(buf, name), {
+        "The plugin was not loaded when it was opened: lazy = false (:help lazycelery-install)",
+        (":buffer %d makes it one"):format(buf),
+      })
+    end
+  end
+end
+
 local function views()
   local loaded = package.loaded["lazycelery.view"]
   local lost = loaded and require("lazycelery.head").lost() or {}
@@ -109,8 +156,10 @@ end
 
 function M.check()
   neovim()
+  options()
   server()
   environments()
+  strays()
   views()
 end
 

@@ -43,6 +43,14 @@ end
 ---@param options? lazycelery.OpenRequest
 function M.open(view, options)
   options = options or {}
+  local others = client.outdated()
+  if #others > 0 then
+    local names = table.concat(others, ", ")
+    vim.notify(
+      ("lazycelery: the server was started with another %s; :LazyCelery restart"):format(names),
+      vim.log.levels.WARN
+    )
+  end
   local views = require("lazycelery.view")
   local def = views.def(view)
   if def and def.global then

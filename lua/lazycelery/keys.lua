@@ -50,6 +50,18 @@ M.details = {
   { "[[", "previous_section" },
 }
 
+--- What terminal UIs have taught fingers, with `keys = "tui"`: in lists that are for reading only.
+---@type lazycelery.Key[]
+M.tui = {
+  { "1", "workers" },
+  { "2", "tasks" },
+  { "3", "queues" },
+  { "4", "environments" },
+  { "<Tab>", "next_view" },
+  { "?", "help" },
+  { "f", "filter" },
+}
+
 --- Keys of a view in the order of the help, the user's own applied.
 ---@param def lazycelery.ViewDef
 ---@return lazycelery.Key[]
@@ -60,8 +72,15 @@ function M.of(def)
   vim.list_extend(all, def.layout == "list" and M.lists or M.details)
   vim.list_extend(all, def.filtered and M.filtered or {})
   vim.list_extend(all, def.keys)
-  local given =
-    vim.tbl_extend("force", config.options.keys.all or {}, config.options.keys[def.name] or {})
+  local asked = config.options.keys
+  if asked == "tui" then
+    local tui = vim.tbl_filter(function(key)
+      return key[2] ~= "filter" or def.filtered == true
+    end, def.layout == "list" and def.feed and M.tui or {})
+    return vim.list_extend(all, tui)
+  end
+  ---@cast asked table<string, table<string, string|false>>
+  local given = vim.tbl_extend("force", asked.all or {}, asked[def.name] or {})
   local kept = vim.tbl_filter(function(key)
     return given[key[1]] == nil
   end, all)

@@ -80,13 +80,14 @@ function M.layout(grid, width)
   return changed
 end
 
---- Appends one cell, cut to its width; returns the new length of the line in bytes.
+--- Appends one cell, cut to its width.
 ---@param parts string[]
 ---@param spans lazycelery.Span[]
 ---@param bytes integer
 ---@param chunks lazycelery.Chunk[]
 ---@param cells integer
----@return integer bytes
+---@return integer bytes the new length of the line
+---@return integer left cells not used: a wide character that did not fit leaves one
 local function append(parts, spans, bytes, chunks, cells)
   local left = cells
   for _, chunk in ipairs(chunks) do
@@ -106,7 +107,7 @@ local function append(parts, spans, bytes, chunks, cells)
     end
     bytes = bytes + #piece
   end
-  return bytes
+  return bytes, left
 end
 
 --- What a column says about a row, as chunks, and their width.
@@ -149,13 +150,13 @@ function M.line(grid, row, context)
       chunks[1][1] = text.cut(chunks[1][1], place.width, true)
       cells = place.width
     end
-    local blanks = math.max(0, place.width - cells)
-    if column.align == "right" and blanks > 0 then
-      parts[#parts + 1] = (" "):rep(blanks)
-      bytes = bytes + blanks
-      blanks = 0
+    local before = column.align == "right" and math.max(0, place.width - cells) or 0
+    if before > 0 then
+      parts[#parts + 1] = (" "):rep(before)
+      bytes = bytes + before
     end
-    bytes = append(parts, spans, bytes, chunks, place.width)
+    local blanks ---@type integer
+    bytes, blanks = append(parts, spans, bytes, chunks, place.width - before)
     blanks = blanks + GAP
     if i < #grid.shown then
       parts[#parts + 1] = (" "):rep(blanks)

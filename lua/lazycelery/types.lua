@@ -57,7 +57,7 @@
 ---@field interval number
 ---@field rows integer
 ---@field path_map table<string, string>
----@field keys table<string, table<string, string|false>>
+---@field keys table<string, table<string, string|false>>|"tui"
 ---@field columns table<string, string[]>
 ---@field ascii boolean
 ---@field calm boolean

@@ -7,6 +7,10 @@ local FIRST_MS, MOST_MS = 250, 10000
 --- A server that lived as long had no trouble at its start.
 local PROVEN_MS = 10000
 
+--- Variables that the server reads when it starts, and never again.
+local VARIABLES = { "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND" }
+
+local given = {} ---@type table<string, string?> what it was started with
 local starts = {} ---@type number[]
 local losses = 0
 local born = 0
@@ -58,12 +62,23 @@ function M.count_start(last)
   end, starts)
   table.insert(starts, now)
   born = vim.uv.now()
+  for _, name in ipairs(VARIABLES) do
+    given[name] = vim.env[name]
+  end
   if #starts > STARTS then
     return ("the server ended %d times within a minute (last: %s)"):format(
       STARTS,
       last or "no reason known"
     )
   end
+end
+
+--- Variables that are others now than when the server was started.
+---@return string[]
+function M.outdated()
+  return vim.tbl_filter(function(name)
+    return given[name] ~= vim.env[name]
+  end, VARIABLES)
 end
 
 --- Someone asks for it by hand: earlier failures are forgiven.

@@ -139,7 +139,8 @@ local function value(page, row, name)
   elseif row[name] then
     page:field(name, row[name] .. (row[name .. "_cut"] and "   (cut)" or ""))
   elseif bytes then
-    page:field(name, ("%s, not loaded"):format(format.bytes(bytes)), "LazyCeleryDim")
+    local large = ("%s, not loaded: <CR> loads it"):format(format.bytes(bytes))
+    page:field(name, large, "LazyCeleryDim", { load = name .. "_json" })
   else
     page:field(name, "not known", "LazyCeleryDim")
   end
