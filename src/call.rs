@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, IsTerminal, PipeReader, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -19,7 +20,7 @@ use tokio::runtime::Handle;
 /// The result was an error object.
 const FAILED: u8 = 1;
 
-/// The result lacks what could not be asked in time.
+/// The result lacks what could not be asked in time, or who did not answer.
 const INCOMPLETE: u8 = 3;
 
 /// As shells report a program that SIGINT ended.
@@ -165,8 +166,14 @@ fn is_incomplete(result: &RawValue) -> bool {
     struct Partial<'a> {
         #[serde(borrow)]
         incomplete: Option<&'a RawValue>,
+        #[serde(default, borrow)]
+        missing: Vec<Cow<'a, str>>,
+        #[serde(default)]
+        unnamed: u64,
     }
-    serde_json::from_str::<Partial>(result.get()).is_ok_and(|partial| partial.incomplete.is_some())
+    serde_json::from_str::<Partial>(result.get()).is_ok_and(|partial| {
+        partial.incomplete.is_some() || !partial.missing.is_empty() || partial.unnamed > 0
+    })
 }
 
 /// Starts hearing all sides at once.
@@ -233,6 +240,13 @@ mod tests {
         assert_eq!(said(false, false, &[error]), ("{\"code\":-32601}\n".into(), 1));
         let partial = r#"{"jsonrpc":"2.0","id":1,"result":{"rows":[],"incomplete":["workers"]}}"#;
         assert_eq!(said(false, false, &[partial]).1, 3);
+        for (answers, status) in [
+            (r#"{"id":1,"result":{"replies":{},"missing":[]}}"#, 0),
+            (r#"{"id":1,"result":{"replies":{},"missing":["w\u0031@lab"]}}"#, 3),
+            (r#"{"id":1,"result":{"replies":{},"missing":[],"unnamed":1}}"#, 3),
+        ] {
+            assert_eq!(said(false, false, &[answers]).1, status, "{answers}");
+        }
         assert_eq!(said(false, false, &[r#"{"id":1,"result":null}"#]), ("null\n".into(), 0));
         assert_eq!(said(false, false, &[]), (String::new(), 1));
     }

@@ -7,6 +7,7 @@ mod recordings;
 mod replies;
 mod secrets;
 mod tasks;
+mod weather;
 mod workers;
 
 use crate::support::server::Server;

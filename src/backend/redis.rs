@@ -4,14 +4,13 @@
 use super::{ResultBackend, Stored, Stores};
 use crate::broker::redis::client;
 use crate::broker::redis::keys::glob_escaped;
-use crate::broker::redis::pubsub::Subscriber;
+use crate::broker::redis::pubsub::{Heard, Subscriber};
 use crate::broker::url::{BrokerUrl, Server};
 use crate::celery::TaskMeta;
 use crate::error::{Error, Result};
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, FromRedisValue, RedisError, Value};
 use async_trait::async_trait;
-use bytes::Bytes;
 use std::sync::Arc;
 
 /// What a task's key begins with, behind the prefix.
@@ -78,7 +77,7 @@ impl ResultBackend for Redis {
 
     async fn subscribe(&self) -> Result<Box<dyn Stores>> {
         let pattern = self.names.pattern();
-        let subscriber = Subscriber::connect(&self.server, pattern.as_bytes()).await;
+        let subscriber = Subscriber::connect(&self.server, &[pattern]).await;
         let subscriber = subscriber.map_err(of_backend)?;
         Ok(Box::new(Published { subscriber, names: self.names.clone(), messages: Vec::new() }))
     }
@@ -141,7 +140,7 @@ fn batches(sizes: &[Result<usize, String>], cut: usize) -> Vec<Vec<usize>> {
 struct Published {
     subscriber: Subscriber,
     names: Names,
-    messages: Vec<(Bytes, Bytes)>,
+    messages: Vec<Heard>,
 }
 
 #[async_trait]
@@ -151,8 +150,9 @@ impl Stores for Published {
         // The channel of some other key may match, and then there is nothing to answer yet.
         while into.len() == before {
             self.subscriber.next(limit, &mut self.messages).await.map_err(of_backend)?;
-            into.extend(self.messages.drain(..).filter_map(|(channel, payload)| {
-                Some(TaskMeta::decode(&self.names.uuid(&channel)?, &payload))
+            into.extend(self.messages.drain(..).filter_map(|Heard { channel, payload }| {
+                let uuid = self.names.uuid(&channel)?;
+                Some(payload.and_then(|payload| TaskMeta::decode(&uuid, &payload)))
             }));
         }
         Ok(())

@@ -181,6 +181,13 @@ pub trait Broker: Send + Sync + Debug {
     /// [`crate::Error::Broker`].
     async fn unacked(&self, known: &HashSet<String>, bytes: usize) -> Result<UnackedLook>;
 
+    /// Is it a copy of another server, which takes no requests for workers? `None` where it does not
+    /// tell.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`] where it is not there.
+    async fn is_replica(&self) -> Result<Option<bool>>;
+
     /// Is it there? At most 3 s.
     ///
     /// # Errors

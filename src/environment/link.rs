@@ -34,6 +34,8 @@ pub(super) struct Link {
     pub url: Option<String>,
     /// The program that is to print the URL and has not yet.
     pub waiting_for: Option<String>,
+    /// What is odd about a broker that is connected.
+    pub warning: Option<&'static str>,
     /// It was connected once: lists have something to answer from.
     pub ever_connected: bool,
     /// When we last heard the cluster; where a gap begins.
@@ -52,6 +54,7 @@ impl Link {
             transport,
             url,
             waiting_for: None,
+            warning: None,
             ever_connected: false,
             heard: None,
             supervised: false,
@@ -76,6 +79,7 @@ impl Link {
         put("status", Some(json!(self.status)));
         put("error", self.error.clone().map(Value::from));
         put("retry_in", self.retry_in(now).map(Value::from));
+        put("warning", self.warning.map(Value::from));
         put("waiting_for", self.waiting_for.clone().map(Value::from));
     }
 }

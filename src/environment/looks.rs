@@ -9,7 +9,7 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 /// After a look that took t we wait at least this many t.
-const REST: u32 = 20;
+pub(super) const REST: u32 = 20;
 
 /// What a caller or a subscription shows, and so needs to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

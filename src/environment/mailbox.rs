@@ -42,6 +42,15 @@ pub struct Answers {
     pub listeners: Option<u64>,
 }
 
+impl Answers {
+    /// Listeners of a broadcast that did not answer and whose names are not known: workers we never
+    /// heard of, or other watchers.
+    pub fn unnamed(&self) -> u64 {
+        let named = self.replies.len() + self.missing.len();
+        self.listeners.unwrap_or_default().saturating_sub(named as u64)
+    }
+}
+
 /// A reply nobody waits for any more.
 #[derive(Debug)]
 pub(super) struct Late {

@@ -17,6 +17,7 @@ mod recording;
 mod replay;
 mod results;
 mod search;
+mod unheard;
 mod watch;
 mod workers;
 
@@ -42,7 +43,7 @@ use replay::Replay;
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{mpsc, watch as channel};
+use tokio::sync::{Notify, mpsc, watch as channel};
 
 /// No operation takes longer than this while a broker is down.
 pub const PATIENCE: Duration = Duration::from_secs(3);
@@ -83,6 +84,9 @@ struct Connection {
     mailbox: Arc<Mailbox>,
     /// How far the search for bindings has come.
     search: queues::Search,
+    unheard: unheard::Unheard,
+    /// Notified where it is to be made anew although it is not lost.
+    give_up: Notify,
 }
 
 impl Environment {
@@ -268,6 +272,14 @@ impl Environment {
 
     fn changed(&self) {
         self.0.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// Says something of the broker in the row, or nothing any more.
+    fn warn(&self, warning: Option<&'static str>) {
+        let changed = std::mem::replace(&mut self.link().warning, warning) != warning;
+        if changed {
+            self.changed();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

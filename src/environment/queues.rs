@@ -1,6 +1,6 @@
 //! What queues there are, how long they are, what waits in them and what workers hold of them.
 
-use super::looks::Reach;
+use super::looks::{REST, Reach};
 use super::{Connection, Environment};
 use crate::broker::Broker;
 use crate::celery::TaskMessage;
@@ -21,7 +21,8 @@ pub(super) const LOOK_BYTES: usize = 8 << 20;
 /// Of each look at the names, at most this goes into the search for bindings.
 const SEARCH: Duration = Duration::from_millis(50);
 
-/// How often that search begins anew.
+/// How soon that search begins anew at the latest. Where it is cheap it does sooner: a queue that
+/// nobody consumes is known by nothing else.
 const SEARCH_AGAIN: Duration = Duration::from_secs(600);
 
 /// A slow search through the broker's keys for exchanges that have bindings.
@@ -33,8 +34,12 @@ struct Progress {
     cursor: u64,
     exchanges: BTreeSet<String>,
     through: Option<Instant>,
-    /// How far the search for what killed processes of ours left has come; `None`: through.
-    leftovers: Option<u64>,
+    /// Time that the present search has taken, and how long to rest after the last one.
+    spent: Duration,
+    rest: Duration,
+    /// How far the search for what killed processes of ours left has come, and when it was through.
+    leftovers: u64,
+    swept: Option<Instant>,
 }
 
 impl Search {
@@ -49,9 +54,11 @@ impl Search {
     async fn go_on(&self, broker: &dyn Broker) -> Result<Progress> {
         let mut progress = self.progress();
         let until = Instant::now() + SEARCH;
-        if progress.through.is_none_or(|at| at.elapsed() >= SEARCH_AGAIN) {
+        if progress.through.is_none_or(|at| at.elapsed() >= progress.rest) {
             progress.search(broker, until).await?;
-        } else if progress.leftovers.is_some() {
+        }
+        let due = progress.swept.is_none_or(|at| at.elapsed() >= SEARCH_AGAIN);
+        if due && progress.through.is_some() {
             progress.expire(broker, until).await;
         }
         self.keep(progress.clone());
@@ -62,12 +69,14 @@ impl Search {
 impl Progress {
     async fn search(&mut self, broker: &dyn Broker, until: Instant) -> Result<()> {
         while Instant::now() < until {
+            let began = Instant::now();
             let (cursor, found) = broker.scan_exchanges(self.cursor).await?;
+            self.spent += began.elapsed();
             self.exchanges.extend(found);
             self.cursor = cursor;
             if cursor == 0 {
                 self.through = Some(Instant::now());
-                self.leftovers = Some(0);
+                self.rest = (std::mem::take(&mut self.spent) * REST).min(SEARCH_AGAIN);
                 break;
             }
         }
@@ -76,14 +85,18 @@ impl Progress {
 
     /// A user who may not do it watches all the same.
     async fn expire(&mut self, broker: &dyn Broker, until: Instant) {
-        while let Some(cursor) = self.leftovers.filter(|_| Instant::now() < until) {
-            self.leftovers = match broker.expire_replies(cursor).await {
-                Ok(next) => (next != 0).then_some(next),
+        while Instant::now() < until {
+            self.leftovers = match broker.expire_replies(self.leftovers).await {
+                Ok(next) => next,
                 Err(error) => {
                     tracing::debug!(%error, "what others left cannot be made to expire");
-                    None
+                    0
                 }
             };
+            if self.leftovers == 0 {
+                self.swept = Some(Instant::now());
+                break;
+            }
         }
     }
 }

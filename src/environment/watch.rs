@@ -5,6 +5,7 @@
 
 use super::looks::{Look, Reach};
 use super::mailbox::Mailbox;
+use super::unheard::Unheard;
 use super::{Connection, Environment, Status, queues, results, wall_clock, workers};
 use crate::broker::url::BrokerUrl;
 use crate::broker::{self, Broker, Deliveries, Delivery};
@@ -15,7 +16,7 @@ use crate::state::Kind;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -167,6 +168,7 @@ fn set(environment: &Environment, status: Status, error: Option<String>, wait: O
         link.retry_at = wait.map(|wait| Instant::now() + wait);
         if status != Status::Connecting {
             link.error = error;
+            link.warning = None;
         }
     }
     environment.changed();
@@ -201,12 +203,15 @@ async fn live(environment: &Environment, broker: Arc<dyn Broker>) -> Error {
         broker,
         mailbox: Arc::new(mailbox),
         search: queues::Search::default(),
+        unheard: Unheard::default(),
+        give_up: Notify::new(),
     });
     let gap = come_up(environment, &connection);
 
     let mut tasks = JoinSet::new();
     tasks.spawn(pump(environment.clone(), events));
     tasks.spawn(ticks(environment.clone()));
+    tasks.spawn(given_up(Arc::clone(&connection)));
     for look in Look::ALL {
         tasks.spawn(keep_looking(environment.clone(), Arc::clone(&connection), look));
     }
@@ -295,6 +300,12 @@ fn decode(delivery: Delivery) -> Vec<Kind> {
                 .collect()
         }
     }
+}
+
+async fn given_up(connection: Arc<Connection>) -> Error {
+    connection.give_up.notified().await;
+    let reason = "nobody listens any more, although workers are heard".into();
+    Error::Broker { operation: "remote control".into(), reason }
 }
 
 async fn ticks(environment: Environment) -> Error {

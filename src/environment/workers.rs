@@ -5,7 +5,7 @@
 
 use super::looks::Look;
 use super::mailbox::{Answers, Enough, Late};
-use super::{Connection, Environment};
+use super::{Connection, Environment, unheard};
 use crate::celery::control::{Inspection, Request};
 use crate::error::Result;
 use crate::state::Kind;
@@ -37,6 +37,9 @@ pub(super) async fn ask(
             learn(environment, connection, &method, hostname, value);
         })
         .await?;
+    if broadcast {
+        unheard::heed(environment, connection, answers.listeners).await?;
+    }
     if broadcast || !answers.missing.is_empty() {
         environment.observe(Kind::Missing {
             method,

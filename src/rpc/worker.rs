@@ -15,6 +15,7 @@ use crate::state::Noun;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Inspect methods without side effects (`celery/worker/control.py`); `hello` has one.
@@ -111,6 +112,16 @@ struct Inspect {
 struct Replies {
     replies: BTreeMap<String, Value>,
     missing: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unnamed: Option<NonZeroU64>,
+}
+
+impl Replies {
+    /// Who answered, and who did not; where `destination` names nobody, everybody was meant.
+    fn of(answers: Answers, destination: Option<&[String]>) -> Self {
+        let unnamed = NonZeroU64::new(answers.unnamed()).filter(|_| destination.is_none());
+        Replies { replies: answers.replies, missing: answers.missing, unnamed }
+    }
 }
 
 async fn inspect(params: Inspect, call: Call) -> Result<Replies> {
@@ -132,12 +143,12 @@ async fn inspect(params: Inspect, call: Call) -> Result<Replies> {
     }
     environment.fresh(&[Look::Roll]).await?;
     let destination = request.destination.clone();
-    let Answers { replies, missing, .. } = environment.ask(request, timeout).await?;
-    if replies.is_empty() {
+    let answers = environment.ask(request, timeout).await?;
+    if answers.replies.is_empty() {
         let method = params.method;
         return Err(Error::NoReply { method, destination, timeout: timeout.as_secs_f64() });
     }
-    Ok(Replies { replies, missing })
+    Ok(Replies::of(answers, destination.as_deref()))
 }
 
 #[derive(Deserialize)]
@@ -166,13 +177,12 @@ async fn control(params: Control, call: Call) -> Result<Replies> {
     let actor = call.session.slot::<Client>();
     let asked = destination.clone();
     let action = Action::Control { command, destination, timeout };
-    let Answers { replies, missing, .. } =
-        call.environments.act(environment, actor.name(), action).await?;
-    if replies.is_empty() {
+    let answers = call.environments.act(environment, actor.name(), action).await?;
+    if answers.replies.is_empty() {
         let (method, destination) = (params.method, asked);
         return Err(Error::NoReply { method, destination, timeout: timeout.as_secs_f64() });
     }
-    Ok(Replies { replies, missing })
+    Ok(Replies::of(answers, asked.as_deref()))
 }
 
 /// An empty list would reach everybody (reference 4.1).

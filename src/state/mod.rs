@@ -333,6 +333,11 @@ impl State {
         answering.map(|worker| worker.hostname.to_string()).collect()
     }
 
+    /// When any worker beat last.
+    pub fn last_beat(&self) -> Option<Micros> {
+        self.workers.values().filter_map(|worker| worker.heartbeats.back().copied()).max()
+    }
+
     /// Delivery tags whose messages are known.
     pub fn known_tags(&self) -> HashSet<String> {
         self.tags.keys().map(|tag| tag.to_string()).collect()

@@ -2,7 +2,8 @@
 
 use super::{SEP, connect, connect_with, envelope, fill, names, soon};
 use crate::support::redis::Redis;
-use lazycelery::broker::{Broker, Options};
+use lazycelery::broker::url::BrokerUrl;
+use lazycelery::broker::{self, Broker, Options};
 use lazycelery::message::Message;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -91,10 +92,8 @@ async fn a_configured_layout_names_every_key_and_channel() {
 
     let mut control = broker.subscribe("celery.pidbox").await.unwrap();
     let request = Message::json(&json!({ "method": "ping" }), "celery.pidbox", "");
-    // Our own subscription's pattern ends in `/*`: pidbox is published without a routing key.
-    assert_eq!(broker.broadcast("celery.pidbox", &request).await, Ok(Some(0)));
+    assert_eq!(broker.broadcast("celery.pidbox", &request).await, Ok(Some(1)));
     heard.clear();
-    redis.command::<()>(&["PUBLISH", "app1:/0.celery.pidbox/x", &envelope("ours")]);
     soon("the request", control.next(10, &mut heard)).await.unwrap();
     assert_eq!(heard.len(), 1, "{heard:?}");
 }
@@ -111,6 +110,46 @@ async fn fanout_options_name_the_channels() {
     let mut heard = Vec::new();
     soon("the event", events.next(10, &mut heard)).await.unwrap();
     assert_eq!(heard[0].message.as_ref().unwrap().body, br#"{"said":"ours"}"#);
+}
+
+#[tokio::test]
+async fn events_are_heard_with_and_without_routing_keys_in_their_channels() {
+    let redis = Redis::start();
+    let broker = connect(&redis).await;
+    let mut events = broker.subscribe("celeryev").await.unwrap();
+    for channel in ["/0.celeryev/task.sent", "/0.celeryev", "/0.celeryevil", "/1.celeryev"] {
+        redis.command::<()>(&["PUBLISH", channel, &envelope(channel)]);
+    }
+    redis.command::<()>(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    let mut heard = Vec::new();
+    while soon("events", events.next(10, &mut heard)).await.is_ok() {}
+    let keys: Vec<_> = heard.iter().map(|delivery| delivery.routing_key.as_str()).collect();
+    assert_eq!((heard.len(), keys[0]), (2, "task.sent"), "{keys:?}");
+}
+
+#[tokio::test]
+async fn of_several_prefixes_none_is_guessed() {
+    let redis = Redis::start();
+    for prefix in ["app1:", "app2:"] {
+        let telltale = format!("{prefix}_kombu.binding.celery.pidbox");
+        redis.command::<()>(&["SADD", &telltale, "::w1@lab.celery.pidbox"]);
+    }
+    let url = BrokerUrl::parse(&redis.url(0)).unwrap();
+    let error = broker::connect(&url, &Options::default()).await.unwrap_err();
+    assert_eq!(error.kind(), Some("config"), "{error}");
+    let sentence = error.to_string();
+    assert!(sentence.contains("`app1:`") && sentence.contains("`app2:`"), "{sentence}");
+
+    let chosen = Options { global_keyprefix: Some("app2:".into()), ..Options::default() };
+    let found = connect_with(&redis, chosen).await.options();
+    assert_eq!(found.global_keyprefix.as_deref(), Some("app2:"));
+    bind(&redis, "celery.pidbox", "::w1@lab.celery.pidbox");
+    let found = connect(&redis).await.options();
+    assert_eq!(
+        found.global_keyprefix.as_deref(),
+        Some(""),
+        "one without a prefix is Celery's default"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Servers that are away, full, silent or strict, and lines that are cut.
 
 use super::{connect, envelope, names, soon};
+use crate::support::proxy::Proxy;
 use crate::support::redis::Redis;
 use crate::support::root;
 use lazycelery::backend;
@@ -47,6 +48,28 @@ async fn what_arrived_before_a_cut_is_heard() {
     assert_eq!(heard.len(), 6, "{heard:?}");
     assert!(heard[..5].iter().all(|delivery| delivery.message.is_ok()), "{heard:?}");
     assert!(heard[5].message.is_err(), "F29: counted, not fatal");
+}
+
+#[tokio::test]
+async fn a_message_too_large_is_told_and_skipped() {
+    let redis = Redis::start();
+    let broker = connect(&redis).await;
+    let mut events = broker.subscribe("celeryev").await.unwrap();
+    let mut heard = Vec::new();
+    for round in 1..=3 {
+        redis.command::<()>(&["PUBLISH", "/0.celeryev/task.sent", &envelope("before")]);
+        let large = envelope(&"x".repeat(17 << 20));
+        redis.command::<()>(&["PUBLISH", "/0.celeryev/task.huge", &large]);
+        redis.command::<()>(&["PUBLISH", "/0.celeryev/task.sent", &envelope("after")]);
+        while heard.len() < 3 * round {
+            soon("events", events.next(10, &mut heard)).await.unwrap();
+        }
+        let [before, huge, after] = &heard[3 * round - 3..] else { panic!("{}", heard.len()) };
+        assert!(before.message.is_ok() && after.message.is_ok(), "its neighbours are heard");
+        let reason = huge.message.as_ref().unwrap_err();
+        assert!(reason.contains(&large.len().to_string()), "{reason}");
+        assert_eq!(huge.routing_key, "task.huge");
+    }
 }
 
 #[tokio::test]
@@ -141,6 +164,21 @@ async fn f54_a_silent_server_is_given_up_within_a_bound() {
     );
     assert!(depths.is_err() && reply.is_err() && ping.is_err(), "{depths:?} {reply:?} {ping:?}");
     assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn f54_a_subscription_on_a_dead_line_ends_within_a_bound() {
+    let redis = Redis::start();
+    let proxy = Proxy::to(redis.port());
+    let url = BrokerUrl::parse(&proxy.url(0)).unwrap();
+    let broker = broker::connect(&url, &Options::default()).await.unwrap();
+    let mut events = broker.subscribe("celeryev").await.unwrap();
+    proxy.swallow();
+    // Nothing is published, so nothing but a ping can find it.
+    let mut heard = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(40), events.next(10, &mut heard)).await;
+    let error = ended.expect("it is given up").unwrap_err().to_string();
+    assert!(error.contains("the line is dead"), "{error}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::{rows, wait_for_row};
 use crate::support::celery::{App, Sender};
 use crate::support::redis::Redis;
-use crate::support::server::Server;
+use crate::support::server::{Feed, Server};
 use serde_json::{Value, json};
 
 fn messages(server: &mut Server, params: Value) -> Value {
@@ -121,4 +121,18 @@ fn f26_a_user_without_dangerous_commands_sees_everything() {
     assert_eq!(found[0]["uuid"], json!(uuid), "{found:#?}");
     let row = &rows(&mut server, "environment/list", json!({}))[0];
     assert!(!row.to_string().contains("pw@") && row["status"] == "connected", "{row}");
+}
+
+#[test]
+fn a_queue_that_nobody_consumes_is_found_soon() {
+    let redis = Redis::start();
+    let mut sender = Sender::start(&redis, App::Default);
+    sender.send_with("lab.add", json!([1, 2]), json!({ "queue": "first" }));
+    let mut server = Server::on(&redis);
+    let mut feed = Feed::new(server.subscribe("queue/subscribe", json!({})));
+    server.follow(&mut feed, "the first queue", |feed| feed.row("first").map(drop));
+    sender.send_with("lab.add", json!([1, 2]), json!({ "queue": "later" }));
+    server.follow(&mut feed, "a later one", |feed| {
+        feed.row("later").filter(|row| row["messages"] == 1).map(drop)
+    });
 }

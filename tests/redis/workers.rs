@@ -1,12 +1,13 @@
 //! Workers: who is there, what they say of themselves, how they go.
 
 use super::{rows, texts, wait_for_row, wait_for_task};
-use crate::support::celery::{CeleryWorker, Options, Sender};
+use crate::support::celery::{App, CeleryWorker, Options, Sender};
 use crate::support::redis::Redis;
-use crate::support::server::{Feed, Server};
+use crate::support::server::{Feed, Server, command};
 use crate::support::wait::wait_until;
 use serde_json::{Value, json};
 use std::fs;
+use std::time::Duration;
 
 #[test]
 fn the_first_call_knows_every_pool() {
@@ -106,26 +107,72 @@ fn a_busy_solo_worker_is_named_and_not_given_up() {
     wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
     let ping = json!({ "method": "ping", "timeout": 1 });
     let answer = server.call("worker/inspect", ping.clone()).unwrap();
-    assert_eq!(answer["replies"]["w1@lab"], json!({ "ok": "pong" }), "{answer}");
+    assert_eq!(answer, json!({ "replies": { "w1@lab": { "ok": "pong" } }, "missing": [] }));
 
     let folder = tempfile::tempdir().unwrap();
     let (end, begun) = (folder.path().join("end"), folder.path().join("begun"));
     Sender::start(&redis, Default::default()).send("lab.hold", json!([end, begun]));
     wait_until("the task to run", || begun.exists());
-    let answer = server.call("worker/inspect", ping.clone());
-    let missing = match &answer {
-        Ok(answer) => answer["missing"].clone(),
-        Err(error) => error["data"]["destination"].clone(),
-    };
-    assert!(missing == json!([worker.hostname()]) || answer.is_err(), "{answer:?}");
-    let row = &rows(&mut server, "worker/list", json!({}))[0];
-    assert!(row["status"] != "lost" && row["status"] != "offline", "{row}");
+    let named = json!({ "method": "ping", "timeout": 1, "destination": [worker.hostname()] });
+    for params in [&ping, &named] {
+        let error = server.call("worker/inspect", params.clone()).unwrap_err();
+        assert_eq!(error["data"]["kind"], "no_reply", "{error}");
+    }
+    // Its heartbeats stop as well: that it runs a task, and listens, is the evidence.
+    let row = wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "silent");
+    assert!(row["evidence"].is_string(), "{row}");
 
     fs::write(&end, "").unwrap();
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
     wait_until("the worker to answer again", || {
         let answer = server.call("worker/inspect", ping.clone())?;
         if texts(&answer["missing"]).is_empty() { Ok(()) } else { Err(answer) }
     });
+}
+
+#[test]
+fn a_worker_that_never_spoke_is_counted() {
+    let redis = Redis::start();
+    let options = |name| Options { name, pool: "solo", ..Options::default() };
+    let mut workers = ["w1", "w2"].map(|name| CeleryWorker::launch(&redis, options(name)));
+    workers.iter_mut().for_each(CeleryWorker::wait_until_ready);
+    workers[1].freeze();
+    let inspect = |server: &mut Server| {
+        server.call("worker/inspect", json!({ "method": "ping", "timeout": 3 })).unwrap()
+    };
+    let mut server = Server::on(&redis);
+    let answer = inspect(&mut server);
+    let replies = json!({ "w1@lab": { "ok": "pong" } });
+    assert_eq!(answer, json!({ "replies": replies, "missing": [], "unnamed": 1 }));
+    let mut call = command(server.home());
+    call.args(["--broker", &redis.url(0), "call", "worker/inspect", r#"["ping"]"#]);
+    assert_eq!(call.output().unwrap().status.code(), Some(3), "somebody did not answer");
+
+    workers[1].thaw();
+    wait_for_row(&mut server, "worker/list", "w2@lab", |row| row["status"] == "online");
+    let answer = inspect(&mut server);
+    assert_eq!(answer.get("unnamed"), None, "{answer}");
+    wait_until("everybody to answer a new process", || {
+        let output = call.output().unwrap();
+        output.status.success().then_some(()).ok_or(output)
+    });
+}
+
+#[test]
+fn a_worker_that_was_killed_is_lost_in_the_end() {
+    let redis = Redis::start();
+    let mut worker = CeleryWorker::start(&redis, Options { pool: "solo", ..Options::default() });
+    let mut server = Server::on(&redis);
+    let mut feed = Feed::new(server.subscribe("worker/subscribe", json!({})));
+    server.follow(&mut feed, "the worker", |feed| feed.row("w1@lab").map(drop));
+    worker.kill9();
+    let status = |feed: &Feed, status: &str| {
+        feed.row("w1@lab").filter(|row| row["status"] == status).cloned()
+    };
+    server.follow(&mut feed, "silence", |feed| status(feed, "silent"));
+    server.be_patient(Duration::from_secs(90));
+    let row = server.follow(&mut feed, "its loss", |feed| status(feed, "lost"));
+    assert!(row["evidence"].is_string(), "{row}");
 }
 
 #[test]
@@ -150,4 +197,23 @@ fn task_events_are_turned_on_and_that_is_written_down() {
     assert_eq!(server.call("worker/control", refused).unwrap_err()["code"], -32602);
     let mut guest = Server::start(&["--broker", &redis.url(0), "--read-only"], &[]);
     assert_eq!(guest.call("worker/control", enable).unwrap_err()["data"]["kind"], "forbidden");
+}
+
+#[test]
+fn f05_a_worker_that_cannot_encode_its_answer_is_not_said_to_hold_nothing() {
+    let redis = Redis::start();
+    let options = Options { app: App::Pickling, ..Options::default() };
+    let worker = CeleryWorker::start(&redis, options);
+    let uuid = Sender::start(&redis, App::Pickling).workflow("pickled").remove(0);
+    let mut server = Server::on(&redis);
+    let row = wait_for_row(&mut server, "task/list", &uuid, |row| {
+        row["worker"].is_string() || row["queue"].is_string()
+    });
+    assert_eq!((&row["name"], &row["place"]), (&json!("lab.echo"), &json!("scheduled")), "{row}");
+    let mute = json!({ "method": "scheduled" });
+    let error = server.call("worker/inspect", mute).unwrap_err();
+    assert_eq!(error["data"]["kind"], "no_reply", "{error}");
+    let details = server.call("worker/get", json!({ "hostname": worker.hostname() })).unwrap();
+    assert_eq!(details.get("scheduled_tasks"), None, "unknown is not nothing: {details}");
+    assert_eq!((&details["status"], &details["active_tasks"]), (&json!("online"), &json!([])));
 }

@@ -16,6 +16,8 @@ pub enum App {
     Default,
     /// `task_send_sent_event`, `result_extended` and `task_track_started` are on.
     Talkative,
+    /// Arguments may be pickled.
+    Pickling,
 }
 
 impl App {
@@ -23,6 +25,7 @@ impl App {
         match self {
             App::Default => "lab.app",
             App::Talkative => "lab.talkative",
+            App::Pickling => "lab.pickling",
         }
     }
 }
@@ -181,6 +184,8 @@ fn surroundings(command: &mut Command, redis: &Redis) {
     command
         .current_dir(root().join("tests/support"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        // Workers that accept pickle refuse to run as root, as tests do in a container.
+        .env("C_FORCE_ROOT", "1")
         .env("CELERY_BROKER_URL", redis.url(0))
         .env("CELERY_RESULT_BACKEND", redis.url(1));
 }

@@ -21,7 +21,7 @@ impl Redis {
     /// Starts one and waits until it answers.
     pub fn start() -> Redis {
         let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
-        let process = Mutex::new(spawn(port, &folder));
+        let process = Mutex::new(spawn(port, &folder, &[]));
         let redis = Redis { port, folder, process };
         redis.wait_for_answer();
         redis
@@ -41,11 +41,16 @@ impl Redis {
         self.process.lock().unwrap().kill();
     }
 
-    /// Starts it again, empty, on the same port.
+    /// Starts it again on the same port, with what was saved.
     pub fn restart(&self) {
-        self.kill();
-        *self.process.lock().unwrap() = spawn(self.port, &self.folder);
+        self.restart_with(&[]);
         self.wait_for_answer();
+    }
+
+    /// Likewise, with further options, and does not wait for an answer.
+    pub fn restart_with(&self, options: &[&str]) {
+        self.kill();
+        *self.process.lock().unwrap() = spawn(self.port, &self.folder, options);
     }
 
     /// Sends one command to db 0.
@@ -92,10 +97,11 @@ impl Redis {
     }
 }
 
-fn spawn(port: u16, folder: &TempDir) -> Process {
+fn spawn(port: u16, folder: &TempDir, options: &[&str]) -> Process {
     let mut command = Command::new(tool("redis-server"));
     command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
     command.args(["--port", &port.to_string()]).arg("--dir").arg(folder.path());
+    command.args(options);
     Process::spawn("redis", &mut command)
 }
 

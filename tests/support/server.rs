@@ -55,6 +55,7 @@ pub struct Server {
     messages: Receiver<Value>,
     notifications: VecDeque<Value>,
     framing: Framing,
+    patience: Duration,
     next_id: u64,
     ended: bool,
     home: TempDir,
@@ -109,10 +110,16 @@ impl Server {
             messages,
             notifications: VecDeque::new(),
             framing,
+            patience: PATIENCE,
             next_id: 1,
             ended: false,
             home,
         }
+    }
+
+    /// Waits longer from now on: what is awaited takes its time by definition.
+    pub fn be_patient(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     pub fn pid(&self) -> u32 {
@@ -186,7 +193,7 @@ impl Server {
         what: &str,
         mut look: impl FnMut(&Feed) -> Option<T>,
     ) -> T {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.patience;
         loop {
             if let Some(found) = look(feed) {
                 return found;
@@ -218,10 +225,12 @@ impl Server {
     /// The next message, or `None` at the end of output.
     #[track_caller]
     pub fn read(&mut self) -> Option<Value> {
-        match self.messages.recv_timeout(PATIENCE) {
+        match self.messages.recv_timeout(self.patience) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("the server said nothing for {PATIENCE:?}"),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("the server said nothing for {:?}", self.patience)
+            }
         }
     }
 

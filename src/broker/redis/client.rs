@@ -10,10 +10,15 @@ use ::redis::{
     RedisConnectionInfo, RedisError,
 };
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long connecting, and how long an answer, may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The longest sentence that is read from a server that closes at once, in bytes.
+const PARTING_WORDS: u64 = 512;
 
 /// The first server that answers, of those a URL names, and a connection for commands to it.
 ///
@@ -82,9 +87,30 @@ async fn connect(server: &Server, answer: Option<Duration>) -> Result<Multiplexe
         greet(&mut connection).await.map(|()| connection)
     };
     match timeout(PATIENCE, greeted).await {
-        Ok(connected) => connected.map_err(failed),
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) if error.is_io_error() => match parting_words(server).await {
+            Some(reason) => Err(Error::Broker { operation: "connect".into(), reason }),
+            None => Err(failed(error)),
+        },
+        Ok(Err(error)) => Err(failed(error)),
         Err(_) => Err(silent("connect")),
     }
+}
+
+/// What a server says that closes a connection before it was asked anything, such as one that takes
+/// no more clients. Who writes to it meets a broken pipe and never reads that.
+async fn parting_words(server: &Server) -> Option<String> {
+    let Address::Tcp { host, port } = server.address() else { return None };
+    let read = async {
+        let mut said = Vec::new();
+        let mut stream = TcpStream::connect((host.as_str(), *port)).await?;
+        let _ = (&mut stream).take(PARTING_WORDS).read_to_end(&mut said).await;
+        std::io::Result::Ok(said)
+    };
+    let said = timeout(Duration::from_millis(200), read).await.ok()?.ok()?;
+    let line = String::from_utf8_lossy(&said);
+    let line = line.lines().next()?.strip_prefix('-')?;
+    Some(line.strip_prefix("ERR ").unwrap_or(line).to_owned())
 }
 
 /// A server that wants a password lets everybody in, and refuses what comes then.

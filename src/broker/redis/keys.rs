@@ -2,8 +2,11 @@
 //! where nobody configured them (reference 1.1 to 1.6).
 
 use super::super::{Binding, Options};
+use crate::error::{Error, Result};
+use ::redis::RedisResult;
 use ::redis::aio::MultiplexedConnection;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// kombu's separator, and the one that many deployments set instead.
 const SEP: &str = "\x06\x16";
@@ -142,10 +145,15 @@ impl Layout {
         }
     }
 
-    /// The pattern of everything that is published to a topic-like fanout exchange.
-    pub fn events_pattern(&self, exchange: &str) -> String {
+    /// The patterns of everything that is published to a topic-like fanout exchange. One application
+    /// publishes to one of them, by its `fanout_patterns`: where that is not configured, to either.
+    pub fn events_patterns(&self, exchange: &str) -> Vec<String> {
         let channel = glob_escaped(&self.channel(exchange, ""));
-        if self.fanout_patterns() { format!("{channel}/*") } else { channel }
+        match self.configured.fanout_patterns {
+            Some(true) => vec![format!("{channel}/*")],
+            Some(false) => vec![channel],
+            None => vec![format!("{channel}/*"), channel],
+        }
     }
 
     /// Reads a member of a binding set: `routing_key SEP pattern SEP queue`. A malformed one is
@@ -181,18 +189,26 @@ impl Layout {
 
     /// Finds out prefix and separator where nobody configured them: every worker with remote
     /// control leaves a binding set of a known name. A failure leaves kombu's defaults.
-    pub async fn find_prefix(&mut self, commands: &mut MultiplexedConnection) {
+    ///
+    /// # Errors
+    /// [`Error::Config`] where several applications share the database: which one is meant, nothing
+    /// tells.
+    pub async fn find_prefix(&mut self, commands: &mut MultiplexedConnection) -> Result<()> {
         if self.configured.global_keyprefix.is_none() && !self.telltale(commands).await {
-            let found = find_telltale(commands).await;
-            self.found.global_keyprefix = found;
+            let mut prefixes = find_telltales(commands).await;
+            if prefixes.len() > 1 {
+                return Err(several(&prefixes));
+            }
+            self.found.global_keyprefix = prefixes.pop_first();
         }
         if self.configured.sep.is_none() {
             let key = self.key(TELLTALE);
-            let member: Result<Option<String>, _> =
+            let member: RedisResult<Option<String>> =
                 ::redis::cmd("SRANDMEMBER").arg(key).query_async(commands).await;
             let sep = member.ok().flatten().and_then(|member| sep_of(&member));
             self.found.sep = sep.map(str::to_owned);
         }
+        Ok(())
     }
 
     async fn telltale(&self, commands: &mut MultiplexedConnection) -> bool {
@@ -202,22 +218,34 @@ impl Layout {
     }
 }
 
-/// Searches a bounded part of the keyspace for a prefixed telltale.
-async fn find_telltale(commands: &mut MultiplexedConnection) -> Option<String> {
-    let mut cursor = 0_u64;
+/// The prefixes of all telltales in a bounded part of the keyspace.
+async fn find_telltales(commands: &mut MultiplexedConnection) -> BTreeSet<String> {
+    let (mut cursor, mut prefixes) = (0_u64, BTreeSet::new());
     for _ in 0..PREFIX_STEPS {
         let mut scan = ::redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(format!("*{TELLTALE}")).arg("COUNT").arg(1_000);
-        let (next, keys): (u64, Vec<String>) = scan.query_async(commands).await.ok()?;
-        if let Some(prefix) = keys.iter().find_map(|key| key.strip_suffix(TELLTALE)) {
-            return Some(prefix.to_owned());
-        }
+        let scanned: RedisResult<(u64, Vec<String>)> = scan.query_async(commands).await;
+        let Ok((next, keys)) = scanned else { break };
+        prefixes.extend(keys.iter().filter_map(|key| key.strip_suffix(TELLTALE)).map(String::from));
         cursor = next;
         if cursor == 0 {
             break;
         }
     }
-    None
+    prefixes
+}
+
+fn several(prefixes: &BTreeSet<String>) -> Error {
+    let seen: Vec<String> =
+        prefixes.iter().map(|prefix| format!("`{}`", prefix.escape_debug())).collect();
+    Error::Config {
+        setting: "broker_transport_options.global_keyprefix".into(),
+        reason: format!(
+            "several applications share this database: choose one of {}",
+            seen.join(", ")
+        ),
+        position: None,
+    }
 }
 
 /// The separator of a well-formed member.
@@ -262,7 +290,7 @@ mod tests {
         assert_eq!(plain.queue_key("celery", 0), "celery");
         assert_eq!(plain.queue_key("celery", 9), "celery\x06\x169");
         assert_eq!(plain.channel("celery.pidbox", ""), "/3.celery.pidbox");
-        assert_eq!(plain.events_pattern("celeryev"), "/3.celeryev/*");
+        assert_eq!(plain.events_patterns("celeryev"), ["/3.celeryev/*", "/3.celeryev"]);
         assert_eq!(plain.binding_key("celery"), "_kombu.binding.celery");
     }
 
@@ -272,7 +300,7 @@ mod tests {
             layout(Options { global_keyprefix: Some("app[1]:".into()), ..Options::default() });
         assert_eq!(prefixed.queue_key("q", 3), "app[1]:q\x06\x163");
         assert_eq!(prefixed.channel("celeryev", "task.sent"), "app[1]:/3.celeryev/task.sent");
-        assert_eq!(prefixed.events_pattern("celeryev"), "app\\[1\\]:/3.celeryev/*");
+        assert_eq!(prefixed.events_patterns("celeryev")[0], "app\\[1\\]:/3.celeryev/*");
         assert_eq!(prefixed.exchange_of(b"app[1]:_kombu.binding.x"), Some("x".into()));
         assert_eq!(prefixed.exchange_of(b"_kombu.binding.x"), None);
     }
@@ -284,7 +312,7 @@ mod tests {
             fanout_patterns: Some(false),
             ..Options::default()
         });
-        assert_eq!(bare.events_pattern("celeryev"), "celeryev");
+        assert_eq!(bare.events_patterns("celeryev"), ["celeryev"]);
         let own =
             layout(Options { fanout_prefix: Some(Some("x{db}.".into())), ..Options::default() });
         assert_eq!(own.channel("celeryev", ""), "x3.celeryev");

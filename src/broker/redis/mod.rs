@@ -15,11 +15,11 @@ use super::{Binding, Broker, Deliveries, Delivery, Depth, Options, Peek, ReplyTo
 use crate::error::{Error, Result};
 use crate::message::Message;
 use ::redis::aio::MultiplexedConnection;
+use ::redis::{FromRedisValue, RedisResult, Value};
 use async_trait::async_trait;
-use bytes::Bytes;
 use client::broken;
 use keys::Layout;
-use pubsub::Subscriber;
+use pubsub::{Heard, Subscriber};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) struct Redis {
 pub(super) async fn connect(url: &BrokerUrl, options: &Options) -> Result<Arc<dyn Broker>> {
     let (server, commands) = client::reachable(url).await?;
     let mut layout = Layout::new(server.db(), options);
-    layout.find_prefix(&mut commands.clone()).await;
+    layout.find_prefix(&mut commands.clone()).await?;
     Ok(Arc::new(Redis {
         replies: reply::Replies::new(server.clone()),
         server,
@@ -82,9 +82,9 @@ impl Broker for Redis {
     }
 
     async fn subscribe(&self, exchange: &str) -> Result<Box<dyn Deliveries>> {
-        let pattern = self.layout().events_pattern(exchange);
-        let subscriber = Subscriber::connect(&self.server, pattern.as_bytes()).await?;
-        Ok(Box::new(Events { subscriber, payloads: Vec::new() }))
+        let patterns = self.layout().events_patterns(exchange);
+        let subscriber = Subscriber::connect(&self.server, &patterns).await?;
+        Ok(Box::new(Events { subscriber, heard: Vec::new() }))
     }
 
     async fn broadcast(&self, exchange: &str, message: &Message) -> Result<Option<u64>> {
@@ -156,6 +156,19 @@ impl Broker for Redis {
         unacked::look(&self.layout(), &mut self.commands(), known, bytes).await
     }
 
+    async fn is_replica(&self) -> Result<Option<bool>> {
+        let asked: RedisResult<Vec<Value>> =
+            ::redis::cmd("ROLE").query_async(&mut self.commands()).await;
+        match asked {
+            Ok(role) => Ok(role.first().map(|role| {
+                String::from_redis_value(role.clone()).is_ok_and(|role| role == "slave")
+            })),
+            Err(error) if error.is_io_error() => Err(broken("ROLE", &error)),
+            // It may be forbidden (F26).
+            Err(_) => Ok(None),
+        }
+    }
+
     async fn ping(&self) -> Result<()> {
         let mut ping = self.commands();
         ::redis::cmd("PING").query_async(&mut ping).await.map_err(|error| broken("PING", &error))
@@ -165,16 +178,18 @@ impl Broker for Redis {
 /// What is published to one exchange.
 struct Events {
     subscriber: Subscriber,
-    payloads: Vec<(Bytes, Bytes)>,
+    heard: Vec<Heard>,
 }
 
 #[async_trait]
 impl Deliveries for Events {
     async fn next(&mut self, limit: usize, into: &mut Vec<Delivery>) -> Result<()> {
-        self.subscriber.next(limit, &mut self.payloads).await?;
-        into.extend(self.payloads.drain(..).map(|(channel, payload)| Delivery {
+        self.subscriber.next(limit, &mut self.heard).await?;
+        into.extend(self.heard.drain(..).map(|Heard { channel, payload }| Delivery {
             routing_key: keys::routing_key(&channel),
-            message: Message::from_envelope(&payload).map_err(|error| error.to_string()),
+            message: payload.and_then(|payload| {
+                Message::from_envelope(&payload).map_err(|error| error.to_string())
+            }),
         }));
         Ok(())
     }

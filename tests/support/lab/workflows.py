@@ -29,3 +29,10 @@ def joined():
 
 def broken_chord():
     return ids(chord([add.s(1, 1), fail.s()], total.s()).apply_async())
+
+
+def pickled():
+    """Arguments that JSON has no word for, held by a worker for their ETA."""
+    from lab.tasks import echo
+
+    return [echo.apply_async(({1, 2},), countdown=3600, serializer="pickle").id]

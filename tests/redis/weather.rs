@@ -1,0 +1,210 @@
+//! Bad weather: servers that restart, fill up, refuse or are copies; clocks that are off; those who
+//! are asleep; and many of everything. What is shown, and how it recovers.
+
+use super::{rows, wait_for_environment, wait_for_row};
+use crate::support::celery::{CeleryWorker, Options};
+use crate::support::redis::Redis;
+use crate::support::server::Server;
+use crate::support::wait::wait_until;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What took longer hangs: three seconds are promised, and the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+fn beat(redis: &Redis, hostname: &str, timestamp: f64) -> i64 {
+    let body = json!({ "type": "worker-heartbeat", "hostname": hostname, "timestamp": timestamp,
+        "pid": 7, "freq": 2.0, "active": 0, "processed": 0 });
+    let envelope = json!({ "body": body.to_string(), "content-type": "application/json",
+        "headers": {}, "properties": { "delivery_tag": "t", "delivery_info": {} } });
+    redis.command(&["PUBLISH", "/0.celeryev/worker.heartbeat", &envelope.to_string()])
+}
+
+/// Calls, and fails where that takes longer than anything may.
+#[track_caller]
+fn at_once(server: &mut Server, method: &str, params: Value) -> Result<Value, Value> {
+    let asked = Instant::now();
+    let answer = server.call(method, params);
+    assert!(asked.elapsed() < PATIENCE, "{method} took {:?}", asked.elapsed());
+    answer
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn a_redis_that_loads_its_data_says_so_and_is_waited_for() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());
+    redis.command::<()>(&["EVAL", "for i=1,300 do redis.call('SET', 'k'..i, 'x') end", "0"]);
+    redis.command::<String>(&["SAVE"]);
+    // Ten milliseconds a key: three seconds in which every command is refused.
+    redis.restart_with(&[
+        "--key-load-delay",
+        "10000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ]);
+    let row = wait_for_environment(&mut server, |row| {
+        row["error"].as_str().is_some_and(|error| error.contains("LOADING"))
+    });
+    assert_eq!(row["status"], "disconnected", "{row}");
+    assert_eq!(at_once(&mut server, "worker/list", json!({})).unwrap()["rows"], json!([]));
+    wait_for_environment(&mut server, |row| row["status"] == "connected");
+    wait_until("somebody to listen", || beat(&redis, "after@lab", now()) > 0);
+    wait_for_row(&mut server, "worker/list", "after@lab", |_| true);
+}
+
+#[test]
+fn a_redis_that_takes_no_more_clients_says_so_and_is_found_again() {
+    let redis = Redis::start();
+    redis.command::<()>(&["CONFIG", "SET", "maxclients", "1"]);
+    let mut held = redis::Client::open(redis.url(0)).unwrap().get_connection().unwrap();
+    let mut server = Server::on(&redis);
+    let error = at_once(&mut server, "worker/list", json!({})).unwrap_err();
+    assert!(error["data"]["reason"].as_str().unwrap().contains("max number of clients"), "{error}");
+    redis::cmd("CONFIG").arg(&["SET", "maxclients", "100"]).query::<()>(&mut held).unwrap();
+    wait_for_environment(&mut server, |row| row["status"] == "connected");
+}
+
+#[test]
+fn who_was_asleep_is_cut_off_and_tells_the_gap() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options { pool: "solo", ..Options::default() });
+    let mut server = Server::on(&redis);
+    wait_for_row(&mut server, "worker/list", "w1@lab", |_| true);
+    redis.command::<()>(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 1mb 1"]);
+    signal(server.pid(), Signal::STOP);
+    worker.freeze();
+    let large = "x".repeat(1 << 20);
+    wait_until("Redis to cut who does not read", || {
+        redis.command::<i64>(&["PUBLISH", "/0.celeryev/task.sent", &large]) == 0
+    });
+    worker.thaw();
+    signal(server.pid(), Signal::CONT);
+    let row = wait_for_environment(&mut server, |row| {
+        row["status"] == "connected" && row["missed"][0]["refilled"] == json!(true)
+    });
+    assert!(row["missed"][0]["to"].as_f64() >= row["missed"][0]["from"].as_f64(), "{row}");
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
+}
+
+#[test]
+fn a_worker_that_is_stopped_and_continued_is_silent_and_back() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options { pool: "threads", ..Options::default() });
+    let mut server = Server::on(&redis);
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
+    worker.freeze();
+    let row = wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "silent");
+    assert!(row["evidence"].is_string(), "{row}");
+    worker.thaw();
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
+}
+
+#[test]
+fn f36_a_clock_that_is_an_hour_off_is_a_skew_and_nothing_else() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());
+    for (hostname, ahead) in [("ahead@lab", 3600.0), ("behind@lab", -3600.0)] {
+        wait_until("somebody to listen", || beat(&redis, hostname, now() + ahead) > 0);
+        let row = wait_for_row(&mut server, "worker/list", hostname, |row| row["skew"].is_number());
+        assert_eq!(row["status"], "online", "{row}");
+        assert!((row["skew"].as_f64().unwrap() + ahead).abs() < 60.0, "{row}");
+        let beats = row["heartbeats"].as_array().unwrap();
+        assert!((beats[0].as_f64().unwrap() - now()).abs() < 60.0, "by our clock: {row}");
+    }
+}
+
+#[test]
+fn f07_a_replica_is_told() {
+    let (master, replica) = (Redis::start(), Redis::start());
+    let port = master.port().to_string();
+    replica.command::<String>(&["REPLICAOF", "127.0.0.1", &port]);
+    let _worker = CeleryWorker::start(&master, Options { pool: "solo", ..Options::default() });
+    let lim = ["ACL", "SETUSER", "lim", "on", ">pw", "&*", "~*", "+@all", "-@dangerous"];
+    replica.command::<String>(&lim);
+    for (login, said) in
+        [("", "this server is a replica"), ("lim:pw@", "or this server is a replica")]
+    {
+        let url = format!("redis://{login}127.0.0.1:{}/0", replica.port());
+        let mut server = Server::start(&["--broker", &url], &[]);
+        let row =
+            wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
+        assert!(row["heartbeats"].is_array(), "its master's events are relayed: {row}");
+        let feed = server.subscribe("worker/subscribe", json!({}));
+        server.next_of(feed);
+        wait_for_environment(&mut server, |row| {
+            row["warning"].as_str().is_some_and(|warning| warning.contains(said))
+        });
+        let params = json!({ "method": "enable_events" });
+        let error = at_once(&mut server, "worker/control", params).unwrap_err();
+        assert_eq!(error["data"]["kind"], "no_reply", "{error}");
+    }
+}
+
+#[test]
+fn a_thousand_workers_are_a_thousand_rows() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());
+    wait_until("somebody to listen", || beat(&redis, "w0@lab", now()) > 0);
+    for number in 0..1_000 {
+        beat(&redis, &format!("w{number}@lab"), now());
+    }
+    wait_until("all workers", || {
+        let answer = at_once(&mut server, "worker/list", json!({ "limit": 5000 }))?;
+        if answer["total"] == 1_000 { Ok(()) } else { Err(answer["total"].clone()) }
+    });
+}
+
+#[test]
+fn a_thousand_queues_and_a_million_messages_are_counted_at_once() {
+    let redis = Redis::start();
+    let fill = "for i=1,1000 do \
+        redis.call('SADD', '_kombu.binding.celery', 'q'..i..'\\6\\22\\6\\22q'..i) \
+        redis.call('LPUSH', 'q'..i, ARGV[1]) end \
+        for i=1,1000 do local t = {} for j=1,1000 do t[j] = ARGV[1] end \
+        redis.call('LPUSH', 'q1', unpack(t)) end";
+    let body = json!({ "body": "W1tdLCB7fSwge31d", "content-type": "application/json",
+        "headers": { "id": "u", "task": "lab.add" }, "properties": { "body_encoding": "base64" } });
+    redis.command::<()>(&["EVAL", fill, "0", &body.to_string()]);
+    let mut server = Server::on(&redis);
+    let params = json!({ "limit": 5000, "sort": "-messages" });
+    let answer = wait_until("every queue to be counted", || {
+        let answer = at_once(&mut server, "queue/list", params.clone())?;
+        let whole = answer["total"] == 1_000 && answer.get("incomplete").is_none();
+        if whole { Ok(answer) } else { Err(answer["incomplete"].clone()) }
+    });
+    assert_eq!(answer["rows"][0]["messages"], 1_000_001, "{}", answer["rows"][0]);
+    let page = json!({ "queue": "q1", "limit": 10, "offset": 900_000 });
+    let page = at_once(&mut server, "queue/messages", page).unwrap();
+    assert_eq!(
+        (&page["total"], &page["rows"][9]["position"]),
+        (&json!(1_000_001), &json!(900_009))
+    );
+    at_once(&mut server, "task/list", json!({})).unwrap();
+}
+
+#[test]
+fn a_million_stored_results_are_not_waited_for() {
+    let (redis, backend) = (Redis::start(), Redis::start());
+    let fill = "for i=1,1000000 do redis.call('SET', 'celery-task-meta-'..i, ARGV[1]) end";
+    let meta = json!({ "status": "SUCCESS", "result": 3, "traceback": null });
+    backend.command::<()>(&["EVAL", fill, "0", &meta.to_string()]);
+    let mut server = Server::start(&["--broker", &redis.url(0), "--backend", &backend.url(0)], &[]);
+    wait_until("some of them", || {
+        let answer = at_once(&mut server, "task/list", json!({}))?;
+        if answer["total"].as_u64() > Some(0) { Ok(()) } else { Err(answer) }
+    });
+    let task = at_once(&mut server, "task/get", json!({ "uuid": "999999" })).unwrap();
+    assert_eq!(task["state"], "SUCCESS", "{task}");
+}
