@@ -52,7 +52,7 @@ const READING: &[&str] = &[
 ];
 
 /// What else remote control takes: a broadcast, and our own reply list.
-const REPLY_LIST: [&str; 5] = ["BRPOP", "DEL", "UNLINK", "RPUSH", "EXPIRE"];
+const REPLY_LIST: [&str; 6] = ["BRPOP", "DEL", "UNLINK", "RPUSH", "EXPIRE", "LPUSHX"];
 
 /// No reply may be larger.
 const LARGEST: usize = 8 << 20;

@@ -127,6 +127,13 @@ pub trait Broker: Send + Sync + Debug {
     /// Where replies to us go. Stable for the life of this broker.
     fn reply_to(&self) -> ReplyTo;
 
+    /// Whether a reply could be stored now. Where it could not, nobody must be asked: a worker whose
+    /// reply is refused sets its control queue up again, which is refused as well, and ends by that.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`] with the broker's reason.
+    async fn takes_replies(&self) -> Result<()>;
+
     /// Waits for one reply on [`Broker::reply_to`], at most `wait`.
     ///
     /// # Errors

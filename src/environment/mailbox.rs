@@ -126,6 +126,7 @@ impl Mailbox {
         timeout: Duration,
         mut heard: impl FnMut(&str, &Value),
     ) -> Result<Answers> {
+        self.broker.takes_replies().await?;
         let ticket = uuid::Uuid::new_v4().to_string();
         let (waiter, mut replies) = mpsc::unbounded_channel();
         let reply_to = self.broker.reply_to();

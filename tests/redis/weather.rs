@@ -208,3 +208,52 @@ fn a_million_stored_results_are_not_waited_for() {
     let task = at_once(&mut server, "task/get", json!({ "uuid": "999999" })).unwrap();
     assert_eq!(task["state"], "SUCCESS", "{task}");
 }
+
+#[test]
+fn f06_a_redis_that_is_full_is_watched_and_nobody_is_asked() {
+    let redis = Redis::start();
+    let _worker = CeleryWorker::start(&redis, Options { pool: "threads", ..Options::default() });
+    let mut server = Server::on(&redis);
+    wait_for_row(&mut server, "worker/list", "w1@lab", |_| true);
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    let ping = json!({ "method": "ping", "timeout": 0.5 });
+    let error = at_once(&mut server, "worker/inspect", ping.clone()).unwrap_err();
+    assert_eq!(error["data"]["kind"], "broker", "{error}");
+    assert!(error["data"]["reason"].as_str().unwrap().contains("maxmemory"), "{error}");
+    let answer = at_once(&mut server, "queue/list", json!({})).unwrap();
+    assert_eq!(answer["rows"][0]["messages"], 0, "lengths are read: {answer}");
+    let row = wait_for_environment(&mut server, |_| true);
+    assert_eq!(row["status"], "connected", "{row}");
+
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    wait_until("the worker to answer again", || {
+        let answer = server.call("worker/inspect", ping.clone())?;
+        if answer["replies"]["w1@lab"].is_object() { Ok(()) } else { Err(answer) }
+    });
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
+}
+
+#[test]
+fn two_workers_of_one_name_are_one_row_and_a_listener_without_a_name() {
+    let redis = Redis::start();
+    let options = || Options { pool: "solo", ..Options::default() };
+    let mut twins = [options(), options()].map(|options| CeleryWorker::launch(&redis, options));
+    twins.iter_mut().for_each(CeleryWorker::wait_until_ready);
+    let monitor = redis.monitor();
+    let mut server = Server::on(&redis);
+    let row = wait_for_row(&mut server, "worker/list", "w1@lab", |row| {
+        row["heartbeats"].as_array().is_some_and(|beats| beats.len() >= 3)
+    });
+    assert_eq!(row["status"], "online", "{row}");
+    assert!(twins.iter().any(|twin| row["pid"] == json!(twin.pid())), "{row}");
+    let answer = server.call("worker/inspect", json!({ "method": "ping" })).unwrap();
+    assert_eq!(answer["unnamed"], 1, "{answer}");
+    let asked = |line: &&String| line.contains("PUBLISH") && line.contains("celery.pidbox");
+    let asked = monitor.lines().iter().filter(asked).count();
+    assert!(asked < 40, "no beat of the other one is a newcomer's: {asked} requests");
+    twins[1].kill9();
+    wait_until("one of them to be left", || {
+        let answer = server.call("worker/inspect", json!({ "method": "ping" }))?;
+        if answer.get("unnamed").is_none() { Ok(()) } else { Err(answer) }
+    });
+}

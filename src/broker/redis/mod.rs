@@ -99,6 +99,10 @@ impl Broker for Redis {
         ReplyTo { exchange: String::new(), routing_key: self.replies.list().into() }
     }
 
+    async fn takes_replies(&self) -> Result<()> {
+        self.replies.can_be_stored(&self.layout(), &mut self.commands()).await
+    }
+
     async fn reply(&self, wait: Duration) -> Result<Option<Result<Message, String>>> {
         let raw = self.replies.next(&self.layout(), wait).await?;
         Ok(raw.map(|raw| Message::from_envelope(&raw).map_err(|error| error.to_string())))

@@ -4,7 +4,7 @@
 use super::super::url::Server;
 use super::client::{self, broken};
 use super::keys::Layout;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use ::redis::RedisResult;
 use ::redis::aio::MultiplexedConnection;
 use std::time::Duration;
@@ -61,6 +61,30 @@ impl Replies {
         };
         *held = Some(connection);
         Ok(popped.map(|(_, raw)| raw))
+    }
+
+    /// Asks by a command that writes nothing and that a full Redis refuses like any that might.
+    ///
+    /// # Errors
+    /// [`Error::Broker`] where it is full, or lost.
+    pub async fn can_be_stored(
+        &self,
+        layout: &Layout,
+        commands: &mut MultiplexedConnection,
+    ) -> Result<()> {
+        let mut push = ::redis::cmd("LPUSHX");
+        push.arg(layout.key(&self.list)).arg("x");
+        let pushed: RedisResult<()> = push.query_async(commands).await;
+        match pushed {
+            Err(error) if error.code() == Some("OOM") => {
+                let reason = client::reason(&error);
+                let reason = format!("{reason} (a worker that cannot store its answer would end)");
+                Err(Error::Broker { operation: "remote control".into(), reason })
+            }
+            Err(error) if error.is_io_error() => Err(broken("LPUSHX", &error)),
+            // It may be forbidden (F26), or refused by a replica, where nobody hears us (F07).
+            _ => Ok(()),
+        }
     }
 
     /// Removes the list. Where an answer is owed, what a late `LPUSH` would create again is put
