@@ -4,7 +4,7 @@ local environment = require("lazycelery.environment")
 local events = require("lazycelery.events")
 local filter = require("lazycelery.filter")
 local frame = require("lazycelery.frame")
-local detail = require("lazycelery.detail")
+local folds = require("lazycelery.folds")
 local head = require("lazycelery.head")
 local help = require("lazycelery.help")
 local paint = require("lazycelery.paint")
@@ -239,8 +239,8 @@ end)
 
 action("outline", "outline of the sections", function(view)
   local items = vim.tbl_map(function(section)
-    return { bufnr = view.buf, lnum = section.lnum, text = section.title }
-  end, detail.sections(view.buf))
+    return { bufnr = view.buf, lnum = section.first, text = section.title }
+  end, folds.sections(view.lines or {}))
   vim.fn.setloclist(0, {}, " ", { title = head.subject(view), items = items })
   vim.cmd.lopen()
 end)
@@ -249,17 +249,17 @@ end)
 ---@param step integer
 ---@param count integer
 local function jump(view, step, count)
-  local here, sections = vim.api.nvim_win_get_cursor(0)[1], detail.sections(view.buf)
+  local here, sections = vim.api.nvim_win_get_cursor(0)[1], folds.sections(view.lines or {})
   local from, to = 1, #sections
   if step < 0 then
     from, to = to, from
   end
   for i = from, to, step do
-    if (sections[i].lnum - here) * step > 0 then
+    if (sections[i].first - here) * step > 0 then
       count = count - 1
       if count <= 0 then
         vim.cmd("normal! m'")
-        return vim.api.nvim_win_set_cursor(0, { sections[i].lnum, 0 })
+        return vim.api.nvim_win_set_cursor(0, { sections[i].first, 0 })
       end
     end
   end

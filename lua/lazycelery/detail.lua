@@ -1,9 +1,9 @@
---- Pages of one thing: a head, then sections that are folds. Pure but for the fold functions.
+--- Pages of one thing: a head, then sections that are folds. Pure.
+local folds = require("lazycelery.folds")
 local text = require("lazycelery.text")
 
 local M = {}
 
-local OPEN, CLOSED = "▾", "▸"
 local NOTE_COLUMN = 100
 
 ---@class lazycelery.Page
@@ -77,7 +77,7 @@ function Page:section(title, note, name)
   self.name = "blank"
   self:push("", {})
   self.name = name or title
-  local line = OPEN .. " " .. title
+  local line = folds.OPEN .. " " .. title
   local spans = { { 0, #line, "LazyCeleryTitle" } } ---@type lazycelery.Span[]
   if note and note ~= "" then
     local room = math.min(self.width, NOTE_COLUMN) - text.width(line) - 2
@@ -128,61 +128,6 @@ function Page:facts(facts)
   if #chunks > 0 then
     self:head(chunks)
   end
-end
-
---- Sections that a page shows closed at first: raw text that few people ask for.
-local closed = { "Message", "Configuration", "Statistics", "Registered" }
-
----@param line string
----@return string? title
-local function title_of(line)
-  return line:match("^" .. OPEN .. " (.*)$")
-end
-
----@param view lazycelery.View
-function M.close_folds(view)
-  for _, win in ipairs(vim.fn.win_findbuf(view.buf)) do
-    vim.api.nvim_win_call(win, function()
-      for lnum, line in ipairs(view.lines or {}) do
-        local title = title_of(line)
-        for _, name in ipairs(closed) do
-          if title and vim.startswith(title, name) then
-            vim.cmd(("silent! %dfoldclose"):format(lnum))
-          end
-        end
-      end
-    end)
-  end
-end
-
---- A section reaches from its heading to the blank line before the next.
----@return string
-function M.foldexpr()
-  local line = vim.fn.getline(vim.v.lnum) --[[@as string]]
-  if title_of(line) then
-    return ">1"
-  end
-  return line:find("^   ") and "1" or "0"
-end
-
----@return string
-function M.foldtext()
-  local line = vim.fn.getline(vim.v.foldstart) --[[@as string]]
-  return (line:gsub("^" .. OPEN, CLOSED))
-end
-
---- Lines of the headings, and their titles.
----@param buf integer
----@return { lnum: integer, title: string }[]
-function M.sections(buf)
-  local found = {}
-  for lnum, line in ipairs(vim.api.nvim_buf_get_lines(buf, 0, -1, false)) do
-    local title = title_of(line)
-    if title then
-      found[#found + 1] = { lnum = lnum, title = title }
-    end
-  end
-  return found
 end
 
 return M

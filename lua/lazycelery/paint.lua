@@ -5,7 +5,7 @@
 --- a key) loses nothing.
 local Context = require("lazycelery.context")
 local config = require("lazycelery.config")
-local detail = require("lazycelery.detail")
+local folds = require("lazycelery.folds")
 local environment = require("lazycelery.environment")
 local freeze = require("lazycelery.freeze")
 local head = require("lazycelery.head")
@@ -20,17 +20,26 @@ local RETRY_MS = 60
 
 M.most = rows.most
 
+--- The page of a detail; what a window has closed of it stays closed.
+---@param view lazycelery.View
+---@param context lazycelery.Context
+local function show_page(view, context)
+  if view.paged and view.lines then
+    view.shut = folds.save(view.buf, view.lines, view.shown)
+  end
+  local page = picture.page(view, context)
+  picture.show(view, page)
+  folds.restore(view.buf, page.lines, page.ids, view.paged and view.shut or nil)
+  view.paged = true
+end
+
 ---@param view lazycelery.View
 ---@return boolean unfinished
 local function draw(view)
   local context = Context.new(view.id.environment)
   view.width = window.narrowest(view.buf) or vim.o.columns
   if view.def.layout == "detail" and view.rows.row then
-    picture.show(view, picture.page(view, context))
-    if not view.folded then
-      view.folded = true
-      detail.close_folds(view)
-    end
+    show_page(view, context)
   elseif view.def.layout == "list" and rows.any(view) then
     return rows.draw(view, context)
   else

@@ -187,7 +187,8 @@
 ---@field pending? boolean
 ---@field scheduled? boolean
 ---@field confirming? integer
----@field folded? boolean
+---@field paged? boolean the page of a detail was shown
+---@field shut? table<integer, table<string, true>> sections that windows have closed
 ---@field closed? boolean its buffer is unloaded
 ---@field asleep? boolean restored from a session: it asks nothing before it is known to be safe
 ---@field stale? boolean what it shows is of the past

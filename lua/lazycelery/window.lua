@@ -141,8 +141,8 @@ function M.options(win, def)
   options.fillchars = (vim.go.fillchars ~= "" and vim.go.fillchars .. "," or "") .. "eob: ,fold: "
   if def.layout == "detail" then
     options.foldmethod = "expr"
-    options.foldexpr = "v:lua.require'lazycelery.detail'.foldexpr()"
-    options.foldtext = "v:lua.require'lazycelery.detail'.foldtext()"
+    options.foldexpr = "v:lua.require'lazycelery.folds'.expr()"
+    options.foldtext = "v:lua.require'lazycelery.folds'.text()"
     options.foldlevel = 99
     options.foldminlines = 0
     options.winhighlight = "Folded:LazyCeleryTitle"
