@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::logging::Level;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use lazycelery::config::{Options, Secret, quantity};
 use std::path::PathBuf;
 
@@ -26,11 +27,20 @@ pub struct Arguments {
 pub enum Command {
     /// Call one method and print its result
     Call(Call),
+    /// Check what can be wrong with the connection, and say what to do
+    Check,
     /// Record what happens on a cluster, until SIGINT or SIGTERM
     Record {
         /// A file that does not exist yet
         file: PathBuf,
     },
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the man page
+    Man,
 }
 
 /// What to watch.

@@ -277,7 +277,7 @@ impl From<Error> for ErrorObjectOwned {
 fn nearest_method(nearest: &Option<String>) -> String {
     match nearest {
         Some(name) => format!("did you mean `{name}`?"),
-        None => "`initialize` tells all there are".into(),
+        None => "`rpc.discover` tells all there are".into(),
     }
 }
 

@@ -3,7 +3,9 @@
 
 mod arguments;
 mod call;
+mod check;
 mod logging;
+mod manual;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -44,6 +46,28 @@ fn sentence(error: &Error) -> String {
 }
 
 fn run(arguments: Arguments) -> Result<u8> {
+    match &arguments.command {
+        // What is made from the command line itself needs no configuration.
+        Some(Command::Completions { shell }) => Ok(shown(&manual::completions(*shell))),
+        Some(Command::Man) => Ok(shown(&manual::man())),
+        None => watching(&arguments, serve_stdio),
+        Some(Command::Call(call)) => watching(&arguments, |runtime, environments| {
+            call.run(runtime.handle(), rpc::methods(Arc::clone(environments)))
+        }),
+        Some(Command::Check) => watching(&arguments, |runtime, environments| {
+            Ok(runtime.block_on(check::run(environments.get(None)?)))
+        }),
+        Some(Command::Record { file }) => watching(&arguments, |runtime, environments| {
+            runtime.block_on(record(environments, file))
+        }),
+    }
+}
+
+/// Does some work with the configured environments, and leaves them.
+fn watching(
+    arguments: &Arguments,
+    work: impl FnOnce(&Runtime, &Arc<Environments>) -> Result<u8>,
+) -> Result<u8> {
     logging::start(arguments.log_file.as_deref(), arguments.log_level)?;
     let config = Config::load(&arguments.options(), |name| std::env::var(name).ok())?;
     let runtime = Runtime::new().map_err(|error| Error::Internal(error.to_string()))?;
@@ -51,17 +75,17 @@ fn run(arguments: Arguments) -> Result<u8> {
         let _inside = runtime.enter();
         Environments::new(config)?
     };
-    let status = match &arguments.command {
-        None => serve_stdio(&runtime, &environments),
-        Some(Command::Call(call)) => {
-            call.run(runtime.handle(), rpc::methods(Arc::clone(&environments)))
-        }
-        Some(Command::Record { file }) => runtime.block_on(record(&environments, file)),
-    };
+    let status = work(&runtime, &environments);
     runtime.block_on(environments.close());
     // Not in the background: what a dropped task holds, such as a program that runs for it, must go.
     runtime.shutdown_timeout(STRAGGLERS);
     status
+}
+
+/// Prints a text. Whoever closes our output has read enough.
+fn shown(text: &[u8]) -> u8 {
+    let _ = io::stdout().write_all(text);
+    0
 }
 
 /// One session over stdin and stdout.

@@ -317,6 +317,25 @@ fn a_mistake_in_usage_or_configuration_is_told_on_stderr() {
     }
 }
 
+/// Even where the configuration is broken: they are made from the command line alone.
+#[test]
+fn completions_and_the_man_page_come_from_the_command_line_itself() {
+    let home = configured("[environments.a]\nbrokr_url = 'redis://h'\n");
+    let (status, completions, complaint) = run(&home, &["completions", "bash"]);
+    assert_eq!((status, &*complaint), (0, ""));
+    let file = home.path().join("completions");
+    fs::write(&file, completions).unwrap();
+    let ask = "source completions; COMP_WORDS=(lazycelery --bro); COMP_CWORD=1; \
+               _lazycelery lazycelery --bro lazycelery; echo ${COMPREPLY[*]}";
+    let bash = Command::new("bash").args(["-c", ask]).current_dir(home.path()).output().unwrap();
+    assert_eq!(String::from_utf8(bash.stdout).unwrap(), "--broker\n");
+    let (status, page, _) = run(&home, &["man"]);
+    assert_eq!(status, 0);
+    for told in [".TH lazycelery", "\\-\\-broker", "lazycelery\\-check"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+}
+
 #[test]
 fn what_is_no_url_is_told_so() {
     let home = tempfile::tempdir().unwrap();

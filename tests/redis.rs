@@ -1,6 +1,7 @@
 //! The real binary against a real Redis and real Celery workers, mostly on Celery's defaults.
 
 mod backend;
+mod check;
 mod outages;
 mod queues;
 mod recordings;

@@ -8,6 +8,7 @@ mod guest;
 mod neovim;
 mod process;
 mod redis;
+mod schemas;
 mod support;
 mod tidy;
 mod transcripts;

@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The modules of `main.rs`.
-const PROGRAM: &[&str] = &["main", "lib", "arguments", "call", "logging"];
+const PROGRAM: &[&str] = &["main", "lib", "arguments", "call", "check", "logging", "manual"];
 
 /// Lines of code, tests and comments aside, beyond which a file probably holds two things.
 const LONG: usize = 500;

@@ -9,6 +9,7 @@
 //!
 //! `UPDATE=1 cargo test transcripts` writes down what comes.
 
+use crate::schemas;
 use crate::support::root;
 use crate::support::server::{Framing, Server};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -34,7 +35,7 @@ macro_rules! transcripts {
     };
 }
 
-transcripts![environment, errors, feeds, filter, lifecycle, queue, task, worker];
+transcripts![discover, environment, errors, feeds, filter, lifecycle, queue, task, worker];
 
 /// The first line of every recording.
 const RECORDING: &str = r#"{"lazycelery":"recording","version":1}"#;
@@ -65,6 +66,19 @@ fn check(name: &str) {
         assert_eq!(wanted, came, "{name}.txt:{}; all that came:\n{played}", number + 1);
     }
     assert_eq!(written, played, "{name}.txt");
+    schemas::check(messages(&played));
+}
+
+/// Everything that was said, with whether we said it; what is no JSON was meant to be none.
+fn messages(played: &str) -> Vec<(bool, Value)> {
+    let joined = played.replace("\n    ", " ");
+    let said = joined.lines().filter_map(|line| {
+        let (kind, text) = line.split_at_checked(4)?;
+        let sent = matches!(kind, "--> ").then_some(true);
+        let sent = sent.or(matches!(kind, "<-- ").then_some(false))?;
+        Some((sent, serde_json::from_str(text).ok()?))
+    });
+    said.collect()
 }
 
 /// Plays one conversation; answers it with what really came.

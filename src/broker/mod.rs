@@ -100,6 +100,30 @@ pub struct UnackedLook {
     pub complete: bool,
 }
 
+/// What a broker says of itself.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Facts {
+    /// Of the server.
+    pub version: Option<String>,
+    /// How full it is.
+    pub memory: Option<Memory>,
+    /// It follows another one.
+    pub replica: Option<bool>,
+    /// Commands that are not permitted, and in which words.
+    pub refused: Vec<(String, String)>,
+}
+
+/// How full a broker is, in bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Memory {
+    /// In use.
+    pub used: u64,
+    /// How much it may use; `None`: as much as there is.
+    pub limit: Option<u64>,
+    /// What it does when it is full, e.g. `noeviction`.
+    pub policy: Option<String>,
+}
+
 /// A broker, connected.
 #[async_trait]
 pub trait Broker: Send + Sync + Debug {
@@ -194,6 +218,9 @@ pub trait Broker: Send + Sync + Debug {
     /// # Errors
     /// [`crate::Error::Broker`] where it is not there.
     async fn is_replica(&self) -> Result<Option<bool>>;
+
+    /// What it says of itself; what it does not permit is named, and no failure.
+    async fn facts(&self) -> Facts;
 
     /// Is it there? At most 3 s.
     ///

@@ -3,13 +3,14 @@
 //! The text is a stranger's. File names stay verbatim, as data: whoever opens one decides whether
 //! it is a file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Frames kept of each end of a long traceback: where it began, and where it broke.
 const KEPT: usize = 100;
 
 /// One frame.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Frame {
     /// As Python wrote it, on the worker's machine.
     pub file: String,

@@ -1,15 +1,16 @@
-//! How the connection of an environment stands; what its row says of it.
+//! How the connection of an environment stands.
 
 use crate::config::EnvironmentConfig;
 use crate::state::observation::Micros;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How an environment is connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Connection")]
 pub enum Status {
     /// Nobody uses it.
     Idle,
@@ -65,21 +66,5 @@ impl Link {
     pub fn retry_in(&self, now: Instant) -> Option<f64> {
         let wait = self.retry_at?.saturating_duration_since(now);
         (wait > Duration::ZERO).then(|| (wait.as_secs_f64() * 10.0).ceil() / 10.0)
-    }
-
-    /// Writes the members that concern the connection into a row.
-    pub fn describe(&self, row: &mut Map<String, Value>, now: Instant) {
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                row.insert(name.into(), value);
-            }
-        };
-        put("transport", self.transport.clone().map(Value::from));
-        put("url", self.url.clone().map(Value::from));
-        put("status", Some(json!(self.status)));
-        put("error", self.error.clone().map(Value::from));
-        put("retry_in", self.retry_in(now).map(Value::from));
-        put("warning", self.warning.map(Value::from));
-        put("waiting_for", self.waiting_for.clone().map(Value::from));
     }
 }

@@ -8,6 +8,7 @@
 pub mod action;
 mod address;
 mod all;
+mod check;
 mod guard;
 mod link;
 mod looks;
@@ -16,23 +17,26 @@ mod queues;
 mod recording;
 mod replay;
 mod results;
+mod row;
 mod search;
 mod unheard;
 mod watch;
 mod workers;
 
 pub use all::Environments;
+pub use check::{Check, Health};
 pub use link::Status;
 pub use looks::{Look, Need};
 pub use mailbox::Answers;
 pub use recording::record;
+pub use row::EnvironmentRow;
 pub use search::{Found, Searched};
 
 use crate::broker::Broker;
 use crate::celery::control::Request;
 use crate::config::EnvironmentConfig;
 use crate::error::{Error, Result};
-use crate::state::observation::{Micros, seconds};
+use crate::state::observation::Micros;
 use crate::state::{Changes, Kind, Observation, Rules, State};
 use address::Address;
 use link::Link;
@@ -40,7 +44,6 @@ use looks::Looks;
 use mailbox::{Enough, Mailbox};
 use recording::Recorder;
 use replay::Replay;
-use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, watch as channel};
@@ -200,34 +203,6 @@ impl Environment {
     pub async fn ask(&self, request: Request, timeout: Duration) -> Result<Answers> {
         let connection = self.connection().await?;
         workers::ask(self, &connection, request, Enough::Known, timeout).await
-    }
-
-    /// The environment's row, as `environment/list` shows it.
-    pub fn row(&self) -> Value {
-        let (counts, rates, gaps, events) =
-            self.read(|state| (state.counts(), state.rates(), state.gaps(), state.events_flow()));
-        let link = self.link();
-        let mut row = Map::new();
-        row.insert("key".into(), self.name().into());
-        row.insert("name".into(), self.name().into());
-        link.describe(&mut row, self.now_instant());
-        if link.ever_connected {
-            row.insert("events".into(), json!(events));
-        }
-        row.insert("missed".into(), json!(gaps));
-        if link.ever_connected {
-            row.insert("counts".into(), json!(counts));
-        }
-        if let Some(rates) = rates {
-            row.insert("rates".into(), json!(rates));
-        }
-        row.insert("url_from".into(), self.config().url_from.clone().into());
-        if self.0.replay.is_some() {
-            row.insert("now".into(), seconds::from_micros(self.now()).into());
-        }
-        row.insert("production".into(), self.config().production.into());
-        row.insert("read_only".into(), self.config().read_only.into());
-        Value::Object(row)
     }
 
     /// Learns one thing, now.

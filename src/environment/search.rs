@@ -6,6 +6,7 @@ use crate::broker::Peek;
 use crate::celery::TaskMessage;
 use crate::error::{Error, Result};
 use crate::state::Kind;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,7 +24,7 @@ const SEARCH_TIME: Duration = Duration::from_secs(1);
 const PAGE: usize = 500;
 
 /// How far a search through a queue reached.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Searched {
     /// Which queue.
     pub queue: String,

@@ -2,18 +2,27 @@
 
 use super::bounds;
 use super::call::Call;
-use super::feed::{self, Feed, View};
+use super::feed::{self, Feed, Listing, View};
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::table::Table;
+use crate::environment::{Check, EnvironmentRow};
 use crate::error::Result;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub(super) fn register(table: &mut Table) {
-    table.method("environment/list", &[], list);
+    table.method(
+        "environment/list",
+        "Clusters that are configured, and how each is connected",
+        &[],
+        list,
+    );
+    table.method("environment/check", "Checks what can be wrong with the connection", &[], check);
     table.feed(
         "environment/subscribe",
+        "Follows the list of environments",
         "environment/changed",
         Some("environment/unsubscribe"),
         &[],
@@ -21,8 +30,29 @@ pub(super) fn register(table: &mut Table) {
     );
 }
 
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Checked {
+    /// A name; else the default.
+    environment: Option<String>,
+}
+
+/// What was checked.
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "CheckList")]
+struct Checks {
+    rows: Vec<Check>,
+    total: u64,
+    exact: bool,
+}
+
+async fn check(params: Checked, call: Call) -> Result<Checks> {
+    let rows = call.environments.get(params.environment.as_deref())?.check().await;
+    Ok(Checks { total: rows.len() as u64, rows, exact: true })
+}
+
 /// The parameters of `environment/list`: those of every list, but it concerns no one environment.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Environments {
     filter: Option<String>,
@@ -36,13 +66,13 @@ fn source(call: &Call) -> Source {
     Source::Environments(Arc::clone(&call.environments), String::new())
 }
 
-async fn list(params: Environments, call: Call) -> Result<Rows> {
+async fn list(params: Environments, call: Call) -> Result<Rows<EnvironmentRow>> {
     let Environments { filter, sort, limit, offset, cursor } = params;
     list::answer(source(&call), List { environment: None, filter, sort, limit, cursor, offset })
         .await
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Subscribe {
     filter: Option<String>,
@@ -51,10 +81,11 @@ struct Subscribe {
     interval: Option<f64>,
 }
 
-async fn subscribe(params: Subscribe, call: Call) -> Result<Feed> {
+async fn subscribe(params: Subscribe, call: Call) -> Result<Listing<EnvironmentRow>> {
     let (source, mut query) =
         source(&call).narrowed(params.filter.as_deref(), params.sort.as_deref())?;
     query.limit = bounds::limit(params.limit)?;
     let interval = feed::interval(params.interval)?;
-    Ok(Feed::Rows(Box::new(View { source, query, interval, paused: false, after: call.answered })))
+    let view = View { source, query, interval, paused: false, after: call.answered };
+    Ok(Feed::Rows(Box::new(view)).into())
 }

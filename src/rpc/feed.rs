@@ -4,6 +4,7 @@
 
 use super::delta::{Delta, Sent};
 use super::source::Source;
+use super::typed::{Live, Row, Typed};
 use crate::environment::Lease;
 use crate::error::{Error, Result};
 use crate::server::{Answered, Session, Written};
@@ -12,6 +13,7 @@ use crate::state::{Page, Query};
 use futures_util::future::select_all;
 use jsonrpsee::core::server::SubscriptionSink;
 use jsonrpsee::types::{ErrorObjectOwned, SubscriptionId};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -64,6 +66,9 @@ pub(super) enum Feed {
         interval: Duration,
     },
 }
+
+/// The feed of a list of `T`.
+pub(super) type Listing<T> = Live<Changed<'static, Row<T>>>;
 
 /// The live feeds of one session, for `subscription/update`.
 #[derive(Debug, Default)]
@@ -156,13 +161,18 @@ impl Out<'_> {
     }
 }
 
-#[derive(Serialize)]
-struct Notification<'a> {
-    rows: Vec<Value>,
+/// What changed in a window; the first one carries everything.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}Change")]
+pub(super) struct Changed<'a, T> {
+    /// New or changed, whole.
+    rows: Vec<Typed<T>>,
+    /// Every key in order, where order or membership changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<&'a [String]>,
     total: u64,
     exact: bool,
+    /// Rows that lack a field the filter asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     undecided: Option<NonZeroU64>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -251,8 +261,8 @@ async fn send(
     let hints = view.source.hints(&view.query, page);
     loop {
         let chunk = chunks.next().unwrap_or_default();
-        let notification = Notification {
-            rows: chunk.iter().filter_map(|key| view.source.row(key)).collect(),
+        let notification = Changed::<()> {
+            rows: chunk.iter().filter_map(|key| view.source.row(key).map(Typed::from)).collect(),
             keys: keys.take(),
             total: page.total,
             exact: page.exact,
@@ -270,9 +280,11 @@ async fn send(
     }
 }
 
-#[derive(Serialize)]
-struct Whole<'a> {
-    row: &'a Value,
+/// The details of one thing, whole.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}Whole")]
+pub(super) struct Whole<'a, T> {
+    row: &'a Typed<T>,
 }
 
 async fn details_of(
@@ -289,6 +301,7 @@ async fn details_of(
         let began = Instant::now();
         match details() {
             Ok(row) => {
+                let row = Typed::<()>::from(row);
                 if last.as_ref() != Some(&row) && !out.send(&Whole { row: &row }).await {
                     return;
                 }

@@ -6,14 +6,20 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::state::Noun;
 use crate::state::filter::complete::{Completion, complete};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) fn register(table: &mut Table) {
-    table.method("filter/complete", &["noun", "text"], completion);
+    table.method(
+        "filter/complete",
+        "What the word under a cursor of filter text may become",
+        &["noun", "text"],
+        completion,
+    );
 }
 
 /// The lists that take a filter. `name` is `task/names`.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Of {
     Task,
@@ -22,7 +28,7 @@ enum Of {
     Queue,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Complete {
     noun: Of,

@@ -1,37 +1,53 @@
-//! `initialize` and `shutdown`. `exit`, `$/cancelRequest` and the end of input are the loop's.
+//! `initialize`, `shutdown` and `rpc.discover`. `exit`, `$/cancelRequest` and the end of input are the loop's.
 
 use super::call::Call;
+use super::discover::{self, Described};
 use super::table::Table;
+use crate::environment::EnvironmentRow;
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The version of the protocol that `docs/protocol.md` describes.
 const PROTOCOL: u32 = 1;
 
+/// The name is OpenRPC's own.
+const DISCOVER: &str = "rpc.discover";
+
 pub(super) fn register(table: &mut Table) {
-    table.method("shutdown", &[], shutdown);
+    table.method("shutdown", "Announces `exit`", &[], shutdown);
     let mut methods = table.names();
-    methods.push("initialize");
+    methods.extend(["initialize", DISCOVER]);
     methods.sort_unstable();
-    table.method("initialize", &[], move |params, call| initialize(params, call, methods.clone()));
+    let summary = "Says who the client is; optional";
+    table.method("initialize", summary, &[], move |params, call| {
+        initialize(params, call, methods.clone())
+    });
+    let mut described = table.described();
+    let summary = "This document";
+    described.push(Described::method::<Nothing, Map<String, Value>>(DISCOVER, summary, &[]));
+    table.method(DISCOVER, summary, &[], move |Nothing {}, _| {
+        let document = discover::document(&described);
+        async move { Ok(document) }
+    });
 }
 
 /// Language clients send many members; all but ours are ignored.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct Initialize {
     client_info: Option<ClientInfo>,
     initialization_options: Option<InitializationOptions>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct ClientInfo {
     name: String,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct InitializationOptions {
     protocol: Option<u32>,
@@ -49,24 +65,24 @@ impl Client {
     }
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Initialized {
     server_info: ServerInfo,
     protocol: u32,
     capabilities: Capabilities,
-    environments: Vec<Value>,
+    environments: Vec<EnvironmentRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     default: Option<String>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 struct ServerInfo {
     name: &'static str,
     version: &'static str,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 struct Capabilities {
     methods: Vec<&'static str>,
 }
@@ -111,6 +127,6 @@ async fn shutdown(_: Nothing, call: Call) -> Result<()> {
 }
 
 /// No parameters.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}

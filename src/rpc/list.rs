@@ -3,30 +3,39 @@
 use super::bounds::{FARTHEST, limit};
 use super::scope::{Failed, Shortfall};
 use super::source::Source;
+use super::typed::{Row, Typed};
 use crate::error::{Error, Result};
 use crate::state::Query;
 use crate::state::filter::Hint;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 /// The parameters of every list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct List {
+    /// A name; `*` for all; else the default.
     pub environment: Option<String>,
+    /// In the filter language.
     pub filter: Option<String>,
+    /// A column; with `-` before it the greatest first.
     pub sort: Option<String>,
+    /// Rows at most.
     pub limit: Option<usize>,
+    /// Where the page before ended.
     pub cursor: Option<String>,
+    /// Rows skipped.
     pub offset: Option<usize>,
 }
 
 /// The answer of every list.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Rows {
-    pub rows: Vec<Value>,
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
+pub(super) struct Rows<T> {
+    pub rows: Vec<Typed<Row<T>>>,
+    /// How many match.
     pub total: u64,
     pub exact: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +51,7 @@ pub(super) struct Rows {
 }
 
 /// Answers a list, once what it shows was looked at.
-pub(super) async fn answer(source: Source, list: List) -> Result<Rows> {
+pub(super) async fn answer<T>(source: Source, list: List) -> Result<Rows<T>> {
     let offset = list.offset.unwrap_or(0);
     if offset > FARTHEST {
         let sentence = format!("`offset` is at most {FARTHEST}; go on with `cursor`");
@@ -56,7 +65,7 @@ pub(super) async fn answer(source: Source, list: List) -> Result<Rows> {
         Source::Environments(..) => Shortfall::default(),
     };
     let page = source.page(&query)?;
-    let rows = page.keys.iter().filter_map(|(key, _)| source.row(key)).collect();
+    let rows = page.keys.iter().filter_map(|(key, _)| source.row(key).map(Typed::from)).collect();
     let hints = source.hints(&query, &page);
     drop(lease);
     Ok(Rows {

@@ -7,6 +7,7 @@
 mod bounds;
 mod call;
 mod delta;
+mod discover;
 mod environment;
 mod feed;
 mod filter;
@@ -19,6 +20,7 @@ mod source;
 mod subscription;
 mod table;
 mod task;
+mod typed;
 mod worker;
 
 use crate::environment::Environments;

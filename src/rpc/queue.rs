@@ -2,15 +2,17 @@
 
 use super::bounds;
 use super::call::Call;
-use super::feed::Feed;
+use super::feed::Listing;
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::subscription::Subscribe;
 use super::table::Table;
+use super::typed::Live;
 use crate::celery::TaskMessage;
 use crate::environment::{Look, Need};
 use crate::error::Result;
-use crate::state::Noun;
+use crate::state::{Noun, QueueRow};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -18,22 +20,34 @@ use std::collections::HashSet;
 const CUT: usize = 256 << 10;
 
 pub(super) fn register(table: &mut Table) {
-    table.method("queue/list", &[], list);
-    table.method("queue/messages", &["queue"], messages);
-    table.feed("queue/subscribe", "queue/changed", Some("queue/unsubscribe"), &[], subscribe);
+    table.method("queue/list", "Queues", &[], list);
+    table.method(
+        "queue/messages",
+        "The messages of a queue, next to run first; removes nothing",
+        &["queue"],
+        messages,
+    );
+    table.feed(
+        "queue/subscribe",
+        "Follows a list of queues",
+        "queue/changed",
+        Some("queue/unsubscribe"),
+        &[],
+        subscribe,
+    );
 }
 
-async fn list(params: List, call: Call) -> Result<Rows> {
+async fn list(params: List, call: Call) -> Result<Rows<QueueRow<'static>>> {
     let source = Source::records(Noun::Queue, &call, params.environment.as_deref())?;
     list::answer(source, params).await
 }
 
-async fn subscribe(params: Subscribe, call: Call) -> Result<Feed> {
-    params.feed(Noun::Queue, &call)
+async fn subscribe(params: Subscribe, call: Call) -> Result<Listing<QueueRow<'static>>> {
+    params.feed(Noun::Queue, &call).map(Live::from)
 }
 
 /// `accept_redelivery` concerns brokers where looking has a price; on Redis it has none.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Messages {
     queue: String,
@@ -47,7 +61,8 @@ struct Messages {
     _accept_redelivery: bool,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "MessageList")]
 struct Page {
     rows: Vec<Row>,
     total: u64,
@@ -56,7 +71,8 @@ struct Page {
 }
 
 /// One message, as `queue/messages` shows it.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "QueuedMessage")]
 struct Row {
     key: String,
     position: u64,

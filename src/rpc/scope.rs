@@ -8,6 +8,7 @@ use crate::state::query::Sort;
 use crate::state::{Noun, Page, Query, Seen};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ pub(super) enum Scope {
 }
 
 /// Why an environment could not answer, under `"*"`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(super) struct Failed {
     kind: &'static str,
     reason: String,

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::scope::Scope;
-use crate::environment::{Environments, Lease, Look, Need};
+use crate::environment::{EnvironmentRow, Environments, Lease, Look, Need};
 use crate::error::{Error, Result};
 use crate::state::filter::{Filter, Hint};
 use crate::state::query::Sort;
@@ -128,7 +128,7 @@ impl Source {
         match self {
             Source::Records(noun, scope) => scope.row(*noun, key),
             Source::Environments(environments, _) => {
-                environments.get(Some(key)).ok().map(|environment| environment.row())
+                serde_json::to_value(environments.get(Some(key)).ok()?.row()).ok()
             }
         }
     }
@@ -144,8 +144,8 @@ impl Source {
 }
 
 /// A row of an environment has no record behind it: its revision is its content.
-fn fingerprint(row: &Value) -> u64 {
+fn fingerprint(row: &EnvironmentRow) -> u64 {
     let mut hasher = DefaultHasher::new();
-    row.to_string().hash(&mut hasher);
+    format!("{row:?}").hash(&mut hasher);
     hasher.finish()
 }

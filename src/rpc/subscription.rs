@@ -7,14 +7,15 @@ use super::source::Source;
 use super::table::Table;
 use crate::error::Result;
 use crate::state::Noun;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) fn register(table: &mut Table) {
-    table.method("subscription/update", &["subscription"], update);
+    table.method("subscription/update", "Changes a live feed in place", &["subscription"], update);
 }
 
 /// The parameters of every `*/subscribe` but that of environments.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Subscribe {
     environment: Option<String>,
@@ -42,7 +43,7 @@ impl Subscribe {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Update {
     subscription: u64,
@@ -53,7 +54,7 @@ struct Update {
     paused: Option<bool>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 struct Updated {
     subscription: u64,
 }

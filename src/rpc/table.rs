@@ -1,8 +1,10 @@
 //! The method table: what makes a namespace's file read as its table of contents.
 
 use super::call::Call;
-use super::feed::{self, Feed};
+use super::discover::Described;
+use super::feed;
 use super::params;
+use super::typed::Live;
 use crate::environment::Environments;
 use crate::error::Result;
 use crate::server::Written;
@@ -10,6 +12,7 @@ use jsonrpsee::RpcModule;
 use jsonrpsee::core::RpcResult;
 use jsonrpsee::core::server::{Methods, PendingSubscriptionSink};
 use jsonrpsee::types::ErrorObjectOwned;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -20,23 +23,24 @@ const NEVER_CALLED: &str = "$/unsubscribe";
 /// The methods registered so far.
 pub(super) struct Table {
     module: RpcModule<Arc<Environments>>,
-    names: Vec<&'static str>,
+    described: Vec<Described>,
 }
 
 impl Table {
     pub fn new(environments: Arc<Environments>) -> Self {
-        Table { module: RpcModule::new(environments), names: Vec::new() }
+        Table { module: RpcModule::new(environments), described: Vec::new() }
     }
 
-    /// Registers a method. `leading` are the required parameters, which may come by position.
+    /// Registers a method. `summary` is its line in the document, `leading` are the required parameters, which may come by position.
     pub fn method<P, R, F>(
         &mut self,
         name: &'static str,
+        summary: &'static str,
         leading: &'static [&'static str],
         handler: impl Fn(P, Call) -> F + Clone + Send + Sync + 'static,
     ) where
-        P: DeserializeOwned + Send + 'static,
-        R: Serialize + Clone + Send + 'static,
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Serialize + JsonSchema + Clone + Send + 'static,
         F: Future<Output = Result<R>> + Send + 'static,
     {
         let registered = self
@@ -54,22 +58,24 @@ impl Table {
                 }
             })
             .map(drop);
-        self.registered(name, registered);
+        self.registered(Described::method::<P, R>(name, summary, leading), registered);
     }
 
     /// Registers a feed: `subscribe` answers the subscription's number, then `changed` flows until
     /// the noun's `unsubscribe`, which ends any feed by its number and so is registered once.
     /// `make` turns the parameters into what is shown.
-    pub fn feed<P, F>(
+    pub fn feed<P, N, F>(
         &mut self,
         subscribe: &'static str,
+        summary: &'static str,
         changed: &'static str,
         unsubscribe: Option<&'static str>,
         leading: &'static [&'static str],
         make: impl Fn(P, Call) -> F + Clone + Send + Sync + 'static,
     ) where
-        P: DeserializeOwned + Send + 'static,
-        F: Future<Output = Result<Feed>> + Send + 'static,
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        N: JsonSchema + 'static,
+        F: Future<Output = Result<Live<N>>> + Send + 'static,
     {
         let registered = self.module.register_subscription(
             subscribe,
@@ -87,7 +93,7 @@ impl Table {
                         Err(error) => Err(error),
                     };
                     match made {
-                        Ok(feed) => {
+                        Ok(Live(feed, _)) => {
                             if let Ok(sink) = pending.accept().await {
                                 feed::run(feed, &sink, written, &session).await;
                             }
@@ -98,9 +104,10 @@ impl Table {
             },
         );
         let registered = registered.map(drop);
-        self.registered(subscribe, registered);
+        let described = Described::feed::<P, N>(subscribe, summary, leading, changed);
+        self.registered(described, registered);
         match unsubscribe {
-            Some(name) => self.names.push(name),
+            Some(name) => self.described.push(Described::unsubscribe(name)),
             // jsonrpsee wants one for each; this one is nobody's.
             None => drop(self.module.remove_method(NEVER_CALLED)),
         }
@@ -108,16 +115,22 @@ impl Table {
 
     /// The names of all that is registered, in order.
     pub fn names(&self) -> Vec<&'static str> {
-        self.names.clone()
+        self.described.iter().map(|method| method.name).collect()
+    }
+
+    /// What `rpc.discover` tells of them.
+    pub fn described(&self) -> Vec<Described> {
+        self.described.clone()
     }
 
     pub fn methods(self) -> Methods {
         self.module.into()
     }
 
-    fn registered(&mut self, name: &'static str, outcome: Result<(), impl std::fmt::Display>) {
+    fn registered(&mut self, described: Described, outcome: Result<(), impl std::fmt::Display>) {
+        let name = described.name;
         match outcome {
-            Ok(()) => self.names.push(name),
+            Ok(()) => self.described.push(described),
             // Two methods of one name: the second would silently never be called.
             Err(error) => tracing::error!(name, %error, "a method could not be registered"),
         }

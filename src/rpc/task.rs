@@ -1,40 +1,61 @@
 //! `task/*`
 
 use super::call::Call;
-use super::feed::{self, Details, Feed};
+use super::feed::{self, Details, Feed, Listing, Whole};
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::subscription::Subscribe;
 use super::table::Table;
-use crate::environment::{Environment, Found, Need};
+use super::typed::{Live, Typed};
+use crate::environment::{Environment, Found, Need, Searched};
 use crate::error::{Error, Result};
-use crate::state::Noun;
-use serde::Deserialize;
+use crate::state::{NameRow, Noun, TaskDetails, TaskRow};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(super) fn register(table: &mut Table) {
-    table.method("task/list", &[], list);
-    table.method("task/names", &[], names);
-    table.method("task/get", &["uuid"], get);
-    table.feed("task/subscribe", "task/changed", Some("task/unsubscribe"), &[], subscribe);
-    table.feed("task/watch", "task/changed", None, &["uuid"], watch);
+    table.method("task/list", "Tasks, wherever they are", &[], list);
+    table.method("task/names", "Registered or seen task names", &[], names);
+    table.method(
+        "task/get",
+        "Everything known of a task, after asking every source",
+        &["uuid"],
+        get,
+    );
+    table.feed(
+        "task/subscribe",
+        "Follows a list of tasks",
+        "task/changed",
+        Some("task/unsubscribe"),
+        &[],
+        subscribe,
+    );
+    table.feed(
+        "task/watch",
+        "Follows the details of one task",
+        "task/changed",
+        None,
+        &["uuid"],
+        watch,
+    );
 }
 
-async fn list(params: List, call: Call) -> Result<Rows> {
+async fn list(params: List, call: Call) -> Result<Rows<TaskRow<'static>>> {
     let source = Source::records(Noun::Task, &call, params.environment.as_deref())?;
     list::answer(source, params).await
 }
 
-async fn names(params: List, call: Call) -> Result<Rows> {
+async fn names(params: List, call: Call) -> Result<Rows<NameRow<'static>>> {
     let source = Source::records(Noun::Name, &call, params.environment.as_deref())?;
     list::answer(source, params).await
 }
 
-async fn subscribe(params: Subscribe, call: Call) -> Result<Feed> {
-    params.feed(Noun::Task, &call)
+async fn subscribe(params: Subscribe, call: Call) -> Result<Listing<TaskRow<'static>>> {
+    params.feed(Noun::Task, &call).map(Live::from)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Get {
     uuid: String,
@@ -43,29 +64,37 @@ struct Get {
     full: bool,
 }
 
-async fn get(params: Get, call: Call) -> Result<Value> {
+/// Everything known of a task.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Task")]
+struct Known<'a> {
+    #[serde(flatten)]
+    task: TaskDetails<'a>,
+    /// How far queues were read for it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    searched: &'a [Searched],
+}
+
+async fn get(params: Get, call: Call) -> Result<Typed<Known<'static>>> {
     let environment = call.environments.get(params.environment.as_deref())?;
     let _lease = environment.lease(&[Need::Tasks]);
     let found = environment.find_task(&params.uuid, params.full).await?;
-    details(environment, &params.uuid, params.full, &found)
+    details(environment, &params.uuid, params.full, &found).map(Typed::from)
 }
 
 fn details(environment: &Environment, uuid: &str, full: bool, found: &Found) -> Result<Value> {
-    let details = environment.read(|state| state.task(uuid, full).map(serde_json::to_value));
-    let Some(details) = details else {
-        return Err(Error::UnknownTask { uuid: uuid.into(), sources: environment.sources() });
-    };
-    let mut details = details.map_err(|error| Error::Internal(error.to_string()))?;
-    if let Some(position) = found.position {
-        details["position"] = position.into();
+    let details = environment.read(|state| {
+        let mut task = state.task(uuid, full)?;
+        task.position = found.position.or(task.position);
+        Some(serde_json::to_value(Known { task, searched: &found.searched }))
+    });
+    match details {
+        Some(details) => details.map_err(|error| Error::Internal(error.to_string())),
+        None => Err(Error::UnknownTask { uuid: uuid.into(), sources: environment.sources() }),
     }
-    if !found.searched.is_empty() {
-        details["searched"] = serde_json::json!(found.searched);
-    }
-    Ok(details)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Watch {
     uuid: String,
@@ -73,7 +102,7 @@ struct Watch {
     interval: Option<f64>,
 }
 
-async fn watch(params: Watch, call: Call) -> Result<Feed> {
+async fn watch(params: Watch, call: Call) -> Result<Live<Whole<'static, Known<'static>>>> {
     let environment = call.environments.get(params.environment.as_deref())?.clone();
     let leases = vec![environment.lease(&[Need::Tasks])];
     let revisions = vec![environment.revision()];
@@ -83,5 +112,5 @@ async fn watch(params: Watch, call: Call) -> Result<Feed> {
     // Where it waited when we looked says nothing of where it is now: the watch leaves it out.
     let details: Details =
         Box::new(move || details(&environment, &params.uuid, false, &Found::default()));
-    Ok(Feed::Watch { details, revisions, leases, interval })
+    Ok(Feed::Watch { details, revisions, leases, interval }.into())
 }

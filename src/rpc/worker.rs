@@ -1,17 +1,19 @@
 //! `worker/*`
 
 use super::call::Call;
-use super::feed::{self, Details, Feed};
+use super::feed::{self, Details, Feed, Listing, Whole};
 use super::lifecycle::Client;
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::subscription::Subscribe;
 use super::table::Table;
+use super::typed::{Live, Typed};
 use crate::celery::control::Request;
 use crate::environment::action::{Action, Command};
 use crate::environment::{Answers, Environment, Look, Need};
 use crate::error::{Error, Result};
-use crate::state::Noun;
+use crate::state::{Noun, WorkerDetails, WorkerRow};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -38,35 +40,54 @@ const TIMEOUT: f64 = 1.0;
 const LONGEST: f64 = 30.0;
 
 pub(super) fn register(table: &mut Table) {
-    table.method("worker/list", &[], list);
-    table.method("worker/get", &["hostname"], get);
-    table.method("worker/inspect", &["method"], inspect);
-    table.method("worker/control", &["method"], control);
-    table.feed("worker/subscribe", "worker/changed", Some("worker/unsubscribe"), &[], subscribe);
-    table.feed("worker/watch", "worker/changed", None, &["hostname"], watch);
+    table.method("worker/list", "Workers", &[], list);
+    table.method("worker/get", "Everything known of a worker", &["hostname"], get);
+    table.method(
+        "worker/inspect",
+        "Asks workers by one of Celery's inspect methods that have no side effects",
+        &["method"],
+        inspect,
+    );
+    table.method("worker/control", "Turns task events on or off", &["method"], control);
+    table.feed(
+        "worker/subscribe",
+        "Follows a list of workers",
+        "worker/changed",
+        Some("worker/unsubscribe"),
+        &[],
+        subscribe,
+    );
+    table.feed(
+        "worker/watch",
+        "Follows the details of one worker",
+        "worker/changed",
+        None,
+        &["hostname"],
+        watch,
+    );
 }
 
-async fn list(params: List, call: Call) -> Result<Rows> {
+async fn list(params: List, call: Call) -> Result<Rows<WorkerRow<'static>>> {
     let source = Source::records(Noun::Worker, &call, params.environment.as_deref())?;
     list::answer(source, params).await
 }
 
-async fn subscribe(params: Subscribe, call: Call) -> Result<Feed> {
-    params.feed(Noun::Worker, &call)
+async fn subscribe(params: Subscribe, call: Call) -> Result<Listing<WorkerRow<'static>>> {
+    params.feed(Noun::Worker, &call).map(Live::from)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Get {
     hostname: String,
     environment: Option<String>,
 }
 
-async fn get(params: Get, call: Call) -> Result<Value> {
+async fn get(params: Get, call: Call) -> Result<Typed<WorkerDetails<'static>>> {
     let environment = call.environments.get(params.environment.as_deref())?;
     let _lease = environment.lease(&[Need::WorkerDetails]);
     environment.fresh(&[Look::Roll, Look::Active, Look::Held]).await?;
-    details(environment, &params.hostname)
+    details(environment, &params.hostname).map(Typed::from)
 }
 
 fn details(environment: &Environment, hostname: &str) -> Result<Value> {
@@ -80,7 +101,7 @@ fn details(environment: &Environment, hostname: &str) -> Result<Value> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Watch {
     hostname: String,
@@ -88,16 +109,16 @@ struct Watch {
     interval: Option<f64>,
 }
 
-async fn watch(params: Watch, call: Call) -> Result<Feed> {
+async fn watch(params: Watch, call: Call) -> Result<Live<Whole<'static, WorkerDetails<'static>>>> {
     let environment = call.environments.get(params.environment.as_deref())?.clone();
     let leases = vec![environment.lease(&[Need::WorkerDetails])];
     let revisions = vec![environment.revision()];
     let interval = feed::interval(params.interval)?;
     let details: Details = Box::new(move || details(&environment, &params.hostname));
-    Ok(Feed::Watch { details, revisions, leases, interval })
+    Ok(Feed::Watch { details, revisions, leases, interval }.into())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Inspect {
     method: String,
@@ -108,7 +129,7 @@ struct Inspect {
     timeout: Option<f64>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 struct Replies {
     replies: BTreeMap<String, Value>,
     missing: Vec<String>,
@@ -151,7 +172,7 @@ async fn inspect(params: Inspect, call: Call) -> Result<Replies> {
     Ok(Replies::of(answers, destination.as_deref()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Control {
     method: String,

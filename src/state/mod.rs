@@ -31,6 +31,7 @@ use crate::error::Result;
 use observation::seconds::{from_micros, to_micros};
 use queue::Queue;
 use rates::Meter;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -83,7 +84,7 @@ pub enum Noun {
 }
 
 /// Sizes of sets, for the row of an environment: each equals the `total` of the list it opens.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Counts {
     /// Rows of `worker/list`.
     pub workers: u64,
@@ -103,7 +104,7 @@ pub struct Counts {
 }
 
 /// A stretch in which we heard nothing. Times are Unix seconds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Gap {
     /// The last we heard.
     pub from: f64,
@@ -114,7 +115,7 @@ pub struct Gap {
 }
 
 /// Whether task events arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Flow {
     /// Some living worker sends them.
@@ -126,7 +127,7 @@ pub enum Flow {
 }
 
 /// A registered or seen task name, with its tasks.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct NameRow<'a> {
     pub key: &'a str,
@@ -296,6 +297,11 @@ impl State {
     /// Everything memory holds of a worker.
     pub fn worker(&self, hostname: &str) -> Option<WorkerDetails<'_>> {
         self.workers.get(hostname).map(Worker::details)
+    }
+
+    /// Everything memory holds of every worker, by hostname.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerDetails<'_>> {
+        self.workers.values().map(Worker::details)
     }
 
     /// Sizes of sets.

@@ -2,6 +2,7 @@
 
 use super::observation::{Micros, QueueSample, seconds};
 use super::query::{Cell, Record};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
@@ -47,7 +48,7 @@ struct Step {
 }
 
 /// What leads to a queue, as a worker that consumes from it says.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Binding {
     /// Empty: the default exchange.
     pub exchange: String,
@@ -59,7 +60,7 @@ pub struct Binding {
 }
 
 /// A row of `queue/list`. Rates are messages a second.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct QueueRow<'a> {
     pub key: &'a str,

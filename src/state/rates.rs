@@ -2,6 +2,7 @@
 
 use super::observation::Micros;
 use crate::celery::event::TaskEventKind;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -9,7 +10,7 @@ const SECOND: Micros = 1_000_000;
 const WINDOW: i64 = 60;
 
 /// Task events a second over the last 60 s (or since we listen, where that is shorter).
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct Rates {
     pub received: f64,

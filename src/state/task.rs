@@ -18,6 +18,7 @@ pub(super) use standing::Standing;
 
 use super::observation::Micros;
 use crate::celery::event::TaskEventKind;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ const PAST_ATTEMPTS: usize = 9;
 const HISTORY: usize = 64;
 
 /// Where a fact came from, weakest first: a weaker source never overwrites a stronger one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Concluded from a worker that consumes only one queue.
@@ -168,7 +169,7 @@ impl TaskState {
 }
 
 /// Where a task is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     /// Its message waits in a queue.

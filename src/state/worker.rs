@@ -13,6 +13,7 @@ use super::observation::{Micros, seconds};
 use super::task::Rules;
 use crate::celery::control::{ActiveQueue, RegisteredTask, RequestInfo};
 use crate::celery::event::{TaskEvent, TaskEventKind, WorkerEvent};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
@@ -41,7 +42,7 @@ const FORMER_PIDS: usize = 4;
 const SILENT_GROWTH: u8 = 2;
 
 /// Whether a worker lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It beats, or answers where it never beat.
@@ -70,7 +71,7 @@ impl Status {
 }
 
 /// A worker's software, as its heartbeats name it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct Software {
     /// e.g. `py-celery`.
     #[serde(skip_serializing_if = "Option::is_none")]

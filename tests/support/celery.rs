@@ -18,6 +18,9 @@ pub enum App {
     Talkative,
     /// Arguments may be pickled.
     Pickling,
+    /// The result backend is set by the application, not by the environment: as user `lab`, with
+    /// the password `lab-secret`.
+    Configured,
 }
 
 impl App {
@@ -26,6 +29,7 @@ impl App {
             App::Default => "lab.app",
             App::Talkative => "lab.talkative",
             App::Pickling => "lab.pickling",
+            App::Configured => "lab.configured",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Three connections: commands, events, and blocking replies. Nothing is written but the reply list.
 
 pub(crate) mod client;
+mod facts;
 pub(crate) mod keys;
 pub(crate) mod pubsub;
 mod queues;
@@ -11,7 +12,9 @@ mod reply;
 mod unacked;
 
 use super::url::{BrokerUrl, Server};
-use super::{Binding, Broker, Deliveries, Delivery, Depth, Options, Peek, ReplyTo, UnackedLook};
+use super::{
+    Binding, Broker, Deliveries, Delivery, Depth, Facts, Options, Peek, ReplyTo, UnackedLook,
+};
 use crate::error::{Error, Result};
 use crate::message::Message;
 use ::redis::aio::MultiplexedConnection;
@@ -171,6 +174,10 @@ impl Broker for Redis {
             // It may be forbidden (F26).
             Err(_) => Ok(None),
         }
+    }
+
+    async fn facts(&self) -> Facts {
+        facts::ask(&mut self.commands()).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! What workers answer to the inspect methods, read leniently: a member that is odd is absent.
 
 use crate::celery::{display, text};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -64,7 +65,7 @@ pub struct RequestInfo {
 }
 
 /// One entry of `registered`, e.g. `lab.limited [rate_limit=1/m]`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RegisteredTask {
     /// Registered name.
@@ -74,7 +75,7 @@ pub struct RegisteredTask {
 }
 
 /// One entry of `active_queues`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ActiveQueue {
     /// The queue's name on the broker.

@@ -4,6 +4,7 @@
 use super::fields::{self, Field, Means};
 use super::print::quoted;
 use crate::state::{Noun, Seen};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::cmp::Reverse;
 
@@ -11,7 +12,7 @@ use std::cmp::Reverse;
 const MOST: usize = 100;
 
 /// An answer: `items` may stand instead of what is between `from` and the cursor.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Completion {
     /// Characters from 0.
     pub from: usize,
@@ -20,7 +21,7 @@ pub struct Completion {
 }
 
 /// One thing to put there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Item {
     /// As it is written in a filter.
     pub text: String,

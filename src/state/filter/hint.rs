@@ -6,6 +6,7 @@ use super::pattern::Pattern;
 use super::{Facet, Filter, Term, Test};
 use crate::error::nearest;
 use crate::state::Page;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Words for states that Celery does not use, its events' own among them.
@@ -24,7 +25,7 @@ const SAID: &[(&str, &str)] = &[
 ];
 
 /// One remark.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Hint {
     /// Characters from 0, of the value it is about.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@ use super::row::{text, value};
 use super::{Attempt, Entry, Envelope, Fact, Place, Source, Task, TaskRow};
 use crate::celery::traceback::{Frame, frames};
 use crate::state::observation::seconds::from_micros;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 const EXACT_BYTES: usize = 256 * 1024;
 
 /// Everything known of one task. Times are Unix seconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct TaskDetails<'a> {
     #[serde(flatten)]
@@ -65,7 +66,7 @@ pub struct TaskDetails<'a> {
 }
 
 /// A traceback as text and as places to jump to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct Traceback<'a> {
     pub text: &'a str,
@@ -73,7 +74,7 @@ pub struct Traceback<'a> {
 }
 
 /// One attempt.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct AttemptRow<'a> {
     pub state: &'a str,
@@ -102,7 +103,7 @@ pub struct AttemptRow<'a> {
 }
 
 /// One entry of the history.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct HistoryRow<'a> {
     #[serde(rename = "type")]
@@ -116,7 +117,7 @@ pub struct HistoryRow<'a> {
 }
 
 /// The message, where it was seen.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct MessageRow<'a> {
     pub headers_json: &'a str,
@@ -126,7 +127,7 @@ pub struct MessageRow<'a> {
 }
 
 /// Another task of its workflow.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct Relative<'a> {
     pub uuid: &'a str,
@@ -138,7 +139,7 @@ pub struct Relative<'a> {
 }
 
 /// A second place of a task.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct AlsoAt<'a> {
     pub place: Place,

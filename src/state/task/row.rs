@@ -4,6 +4,7 @@ use super::{Fact, Place, Task};
 use crate::celery::may_be_cut;
 use crate::state::observation::seconds::from_micros;
 use crate::state::query::{Cell, Record};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 const CUT_LENGTH: usize = 1000;
 
 /// Whose worker went while the task ran.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Orphaned<'a> {
     /// Its host name.
     pub worker: &'a str,
@@ -20,7 +21,7 @@ pub struct Orphaned<'a> {
 }
 
 /// A row of `task/list`. Times are Unix seconds: `seen` by our clock, others by their sender's.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct TaskRow<'a> {
     pub key: &'a str,

@@ -3,11 +3,12 @@
 
 use crate::celery::control::RequestInfo;
 use crate::celery::instant;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One of `active_tasks`, `reserved_tasks`, `scheduled_tasks`. Times are Unix seconds by the
 /// worker's clock.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct HeldTask<'a> {
     pub uuid: &'a str,

@@ -5,12 +5,13 @@ use super::{Software, Status, Told, Worker};
 use crate::celery::control::{ActiveQueue, RegisteredTask, RequestInfo};
 use crate::state::observation::{Micros, seconds::from_micros};
 use crate::state::query::{Cell, Record};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// A row of `worker/list`. Times are Unix seconds; `skew` is our receipt less its timestamp.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct WorkerRow<'a> {
     pub key: &'a str,
@@ -61,7 +62,7 @@ pub struct WorkerRow<'a> {
 }
 
 /// What `worker/get` tells: the row, and each answer with the time we got it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct WorkerDetails<'a> {
     #[serde(flatten)]

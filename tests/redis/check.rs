@@ -1,0 +1,146 @@
+//! What can be wrong with a connection: each thing made wrong, and then said.
+
+use super::rows;
+use crate::support::celery::{App, CeleryWorker, Options, Sender};
+use crate::support::redis::Redis;
+use crate::support::server::{Server, command};
+use crate::support::wait::wait_until;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Each check by its name, once `look` is content.
+#[track_caller]
+fn checks(
+    server: &mut Server,
+    look: impl Fn(&BTreeMap<String, Value>) -> bool,
+) -> BTreeMap<String, Value> {
+    wait_until("the checks", || {
+        let rows = rows(server, "environment/check", json!({}));
+        let named = rows.into_iter().map(|row| (row["check"].as_str().unwrap().to_owned(), row));
+        let checks: BTreeMap<String, Value> = named.collect();
+        if look(&checks) { Ok(checks) } else { Err(checks) }
+    })
+}
+
+fn statuses(checks: &BTreeMap<String, Value>) -> BTreeMap<&str, &str> {
+    checks.iter().map(|(name, row)| (name.as_str(), row["status"].as_str().unwrap())).collect()
+}
+
+fn is(status: &str) -> impl Fn(&BTreeMap<String, Value>) -> bool {
+    move |checks| checks["task events"]["status"] == status
+}
+
+#[test]
+fn a_cluster_in_order_is_ok() {
+    let redis = Redis::start();
+    let _worker = CeleryWorker::start(&redis, Options::default());
+    let mut server = Server::on(&redis);
+    let first = checks(&mut server, |checks| checks.contains_key("task events"));
+    assert_eq!(first["task events"]["evidence"], "not known yet of w1@lab");
+    Sender::start(&redis, App::Default).send("lab.add", json!([1, 2]));
+    let checks = checks(&mut server, is("ok"));
+    let all = ["broker", "broker memory", "result backend", "task events", "url", "workers"];
+    assert_eq!(statuses(&checks), all.map(|name| (name, "ok")).into(), "{checks:#?}");
+    assert_eq!(checks["workers"]["evidence"], "online: w1@lab");
+    assert!(checks["broker"]["evidence"].as_str().unwrap().starts_with("Redis "), "{checks:#?}");
+}
+
+#[test]
+fn missing_events_are_told_with_the_fix() {
+    let redis = Redis::start();
+    let _worker = CeleryWorker::start(&redis, Options { events: false, ..Options::default() });
+    let mut server = Server::on(&redis);
+    let mut sender = Sender::start(&redis, App::Default);
+    let events = wait_until("task events to count as off", || {
+        // Only a worker that runs tasks shows that it sends none.
+        sender.send("lab.add", json!([1, 2]));
+        let rows = rows(&mut server, "environment/check", json!({}));
+        let events = rows.into_iter().find(|row| row["check"] == "task events");
+        events.filter(|row| row["evidence"] == "off at w1@lab").ok_or("not yet")
+    });
+    assert_eq!(events["status"], "warn");
+    assert!(events["fix"].as_str().unwrap().contains("-E"), "{events}");
+}
+
+#[test]
+fn a_missing_backend_is_told_as_the_worker_tells_it() {
+    let redis = Redis::start();
+    redis.command::<String>(&["ACL", "SETUSER", "lab", "on", ">lab-secret", "~*", "&*", "+@all"]);
+    let options = Options { app: App::Configured, ..Options::default() };
+    let _worker = CeleryWorker::start(&redis, options);
+    let mut server = Server::start(&["--broker", &redis.url(0)], &[]);
+    let told = |checks: &BTreeMap<String, Value>| {
+        checks["result backend"]["evidence"].as_str().unwrap().contains("store results in")
+    };
+    let backend = checks(&mut server, told)["result backend"].clone();
+    assert_eq!(backend["status"], "warn");
+    assert!(backend["evidence"].as_str().unwrap().contains("redis://lab:********@"), "{backend}");
+    assert!(backend["fix"].as_str().unwrap().contains("workers mask it"), "{backend}");
+    assert!(!backend.to_string().contains("lab-secret"), "{backend}");
+
+    let mut server = Server::start(&["--broker", &redis.url(0), "--backend", &redis.url(7)], &[]);
+    let warns = |checks: &BTreeMap<String, Value>| checks["result backend"]["status"] == "warn";
+    let backend = checks(&mut server, warns)["result backend"].clone();
+    let evidence = backend["evidence"].as_str().unwrap();
+    assert!(evidence.contains("/7;") && evidence.contains("/1"), "{evidence}");
+    // Another name and a masked password, but the same place.
+    let mut server = Server::on(&redis);
+    let answers = |checks: &BTreeMap<String, Value>| checks["result backend"]["status"] == "ok";
+    checks(&mut server, answers);
+}
+
+/// Managed servers forbid INFO: one row, no error, and everything else works.
+#[test]
+fn f26_what_a_hardened_redis_forbids_is_one_row() {
+    let redis = Redis::start();
+    let _worker = CeleryWorker::start(&redis, Options::default());
+    redis.command::<String>(&["ACL", "SETUSER", "default", "-info", "-role", "-config", "-client"]);
+    let mut server = Server::on(&redis);
+    rows(&mut server, "environment/check", json!({}));
+    Sender::start(&redis, App::Default).send("lab.add", json!([1, 2]));
+    let checks = checks(&mut server, is("ok"));
+    let permissions = &checks["permissions"];
+    assert_eq!(permissions["status"], "warn");
+    assert!(permissions["evidence"].as_str().unwrap().starts_with("INFO: NOPERM"), "{permissions}");
+    let others = statuses(&checks);
+    let wrong: Vec<_> = others.into_iter().filter(|(_, status)| *status != "ok").collect();
+    assert_eq!(wrong, [("permissions", "warn")], "{checks:#?}");
+    assert!(!checks.contains_key("broker memory"), "unknown, so not told: {checks:#?}");
+}
+
+#[test]
+fn queues_that_may_be_evicted_and_a_full_broker_are_told() {
+    let redis = Redis::start();
+    redis.command::<String>(&["CONFIG", "SET", "maxmemory", "512mb"]);
+    redis.command::<String>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    let mut server = Server::on(&redis);
+    let memory = |server: &mut Server, meaning: &str| {
+        let said = |memory: &Value| memory["meaning"].as_str().unwrap().contains(meaning);
+        checks(server, |checks| said(&checks["broker memory"]))["broker memory"].clone()
+    };
+    let evicting = memory(&mut server, "evicts whole queues");
+    assert!(evicting["fix"].as_str().unwrap().contains("noeviction"), "{evicting}");
+    redis.command::<String>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    redis.command::<String>(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    assert_eq!(memory(&mut server, "nearly full")["status"], "warn");
+}
+
+#[test]
+fn people_read_it_and_scripts_its_status() {
+    let redis = Redis::start();
+    let home = tempfile::tempdir().unwrap();
+    let run = |url: &str| {
+        let output = command(home.path()).args(["--broker", url, "check"]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, text) = run(&redis.url(0));
+    assert_eq!(status, Some(0), "a warning is no failure: {text}");
+    assert!(text.contains("  ok    broker          Redis "), "{text}");
+    assert!(text.contains("  warn  workers         no worker answered"), "{text}");
+    assert!(text.contains("-> start one"), "{text}");
+    redis.kill();
+    let (status, text) = run(&redis.url(0));
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("  FAIL  broker"), "{text}");
+    assert!(!text.contains("workers  "), "what is behind it is not known: {text}");
+}
