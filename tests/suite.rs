@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod broker;
+mod clients;
 mod demo;
 mod environments;
 mod guest;
