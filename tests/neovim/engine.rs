@@ -150,6 +150,24 @@ fn n17_the_first_answer_counts_and_only_the_exact_item_is_yes() {
     assert_eq!(value(&mut nvim, "double.last('worker/control').method"), "\"enable_events\"");
 }
 
+/// Pickers cut what is long and drop what is on a second line: what is at stake stands in the items.
+#[test]
+fn n27_a_question_is_short_and_its_items_say_what_is_at_stake() {
+    let mut nvim = five_tasks();
+    run(
+        &mut nvim,
+        "double.answers['worker/list'] = { rows = { { key = 'w', hostname = 'w', status = 'online', events = 'off' } } }
+         vim.ui.select = function(items, options)
+           asked = { items[1], options.kind, #options.prompt < 50, options.prompt:find('\\n') == nil }
+           said = options.format_item(items[2])
+         end",
+    );
+    nvim.keys("ce");
+    expect(&mut nvim, "asked", r#"{ "No", "lazycelery", true, true }"#);
+    assert_eq!(value(&mut nvim, "said"), "\"Yes, turn task events on: 1 worker of prod\"");
+    nvim.keys("l");
+}
+
 #[test]
 fn a_hidden_view_is_not_fed_and_comes_back_complete() {
     let mut nvim = five_tasks();

@@ -62,6 +62,21 @@ fn n39_colours_follow_a_background_that_flips_or_is_transparent() {
     }
 }
 
+/// Assistants and completion plugins look at these before they read a buffer.
+#[test]
+fn n33_every_buffer_tells_assistants_to_stay_out() {
+    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
+    tasks(&mut nvim, 1, 0);
+    nvim.wait_for_screen("00000001");
+    let told = "{ vim.b.copilot_enabled, vim.b.codeium_enabled, vim.b.supermaven_enabled, vim.b.completion }";
+    for (keys, filetype) in [("", "tasks"), ("KK", "peek"), ("qg?", "help"), ("qi", "filter")] {
+        nvim.keys(keys);
+        expect(&mut nvim, "vim.bo.filetype", &format!("\"lazycelery-{filetype}\""));
+        assert_eq!(value(&mut nvim, told), "{ false, false, false, false }", "{filetype}");
+    }
+    nvim.keys("<C-c>");
+}
+
 #[test]
 fn n47_settings_that_changed_since_the_server_started_are_told() {
     let mut nvim = lab::open(LARGE, "LazyCelery tasks");
