@@ -1,10 +1,12 @@
 //! How fast events come in, as a table for `docs/measurements.md`: from the raw envelope to the
 //! state on one thread, and over a real Redis against a reader that decodes nothing, in one run.
 //!
-//! `--quick` takes a hundredth of the events: to try this program, not to measure.
+//! `--quick` takes a hundredth of the events: to try this program, not to measure. `--scale` takes
+//! the tables of [`scale`] alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod scale;
 #[path = "../tests/support/mod.rs"]
 mod support;
 mod waiting;
@@ -24,6 +26,9 @@ use support::redis::Redis;
 /// Tasks of one measurement; each sends three events, those that never finish two.
 const TASKS: usize = 100_000;
 
+/// Tasks that a large cluster leaves behind.
+const MANY: usize = 1_000_000;
+
 /// Of a hundred tasks, these never finish.
 const UNFINISHED: usize = 2;
 
@@ -41,8 +46,16 @@ const ROOMY: usize = 1 << 30;
 const TIGHT: usize = 16 << 20;
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let tasks = if quick { TASKS / 100 } else { TASKS };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "--weigh") {
+        return scale::weigh(&arguments[1..]);
+    }
+    let is = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let shorter = if is("--quick") { 100 } else { 1 };
+    let tasks = TASKS / shorter;
+    if is("--scale") {
+        return scale::measure(MANY / shorter);
+    }
     println!("{tasks} tasks, {UNFINISHED} % of them never finish; median of {RUNS} runs\n");
     println!("| figure | messages | events | seconds | events a second | |");
     println!("|---|--:|--:|--:|--:|---|");
@@ -59,6 +72,7 @@ fn main() {
     for together in [1, BUFFERED] {
         over_redis(&Traffic::new(tasks, together), together);
     }
+    scale::measure(MANY / shorter);
     waiting::measure();
 }
 

@@ -60,7 +60,7 @@ impl Environment {
         }
         match self.search(uuid).await {
             Ok(found) => Ok(found),
-            Err(_) if self.read(|state| state.task(uuid, false).is_some()) => Ok(Found::default()),
+            Err(_) if self.read(|state| state.knows(uuid)) => Ok(Found::default()),
             Err(error) => Err(error),
         }
     }

@@ -84,9 +84,10 @@ async fn get(params: Get, call: Call) -> Result<Typed<Known<'static>>> {
 
 fn details(environment: &Environment, uuid: &str, full: bool, found: &Found) -> Result<Value> {
     let details = environment.read(|state| {
-        let mut task = state.task(uuid, full)?;
-        task.position = found.position.or(task.position);
-        Some(serde_json::to_value(Known { task, searched: &found.searched }))
+        state.task(uuid, full, |mut task| {
+            task.position = found.position.or(task.position);
+            serde_json::to_value(Known { task, searched: &found.searched })
+        })
     });
     match details {
         Some(details) => details.map_err(|error| Error::Internal(error.to_string())),

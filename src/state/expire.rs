@@ -2,7 +2,6 @@
 //! explain, and what the budget has no room for.
 
 use super::queue::Queue;
-use super::task::Place;
 use super::worker::{LOST_AFTER, Status};
 use super::{Changes, GAPS, Gap, Micros, State, from_micros};
 use std::sync::Arc;
@@ -35,7 +34,7 @@ impl State {
         let since = self.listening_since.unwrap_or(self.now);
         let (mut changed, mut gone) = (false, Vec::new());
         for worker in self.workers.values_mut() {
-            let running = self.tasks.running(&worker.hostname).next().is_some();
+            let running = self.tasks.any_running(&worker.hostname);
             if worker.judge(self.now, since, running) {
                 self.revision += 1;
                 worker.revision = self.revision;
@@ -59,8 +58,7 @@ impl State {
     pub(super) fn orphan_tasks(&mut self, hostname: &str, changes: &mut Changes) {
         let now = self.now;
         let worker = self.tasks.names.intern(hostname);
-        let running: Vec<Arc<str>> = self.tasks.running(hostname).cloned().collect();
-        for uuid in running {
+        for uuid in self.tasks.running(hostname) {
             let worker = worker.clone();
             self.edit(&uuid, changes, |task, _| {
                 task.orphan(worker, now);
@@ -73,12 +71,13 @@ impl State {
     /// and ended with no trace. Those that events told of stay.
     fn let_go(&mut self) {
         let now = self.now;
-        let gone = self.tasks.adrift().filter(|(since, task)| {
+        let shortest = GONE_AFTER.min(GONE_WITHOUT_RESULT_AFTER);
+        let gone = self.tasks.lost(now - shortest).filter(|(since, task)| {
             let long = now - since >= GONE_AFTER
                 || (task.no_result.is_some() && now - since >= GONE_WITHOUT_RESULT_AFTER);
-            long && task.place.is_none() && task.went.is_some() && !task.has_events()
+            long && task.went.is_some() && !task.has_events()
         });
-        let gone: Vec<Arc<str>> = gone.map(|(_, task)| task.uuid.clone()).collect();
+        let gone: Vec<Arc<str>> = gone.map(|(_, task)| task.uuid).collect();
         for uuid in gone {
             self.revision += 1;
             self.tasks.remove(&uuid, self.revision);
@@ -110,14 +109,7 @@ impl State {
         for queue in queues {
             self.change_queue(&queue, Queue::interrupt);
         }
-        let mut open: Vec<Arc<str>> = self
-            .tasks
-            .iter()
-            .filter(|task| task.place != Some(Place::Done) && task.has_events())
-            .map(|task| task.uuid.clone())
-            .collect();
-        open.sort_unstable();
-        for uuid in open {
+        for uuid in self.tasks.open() {
             self.edit(&uuid, changes, |task, _| {
                 task.doubted.get_or_insert(now);
                 Some(task.seen)

@@ -66,12 +66,13 @@ impl State {
 
     /// A worker that consumes only one queue took the task from there.
     pub(super) fn conclude_queue(&mut self, uuid: &str, hostname: &str, changes: &mut Changes) {
-        if self.rules == Rules::Celery
-            || self.tasks.get(uuid).is_none_or(|task| task.queue.is_some())
-        {
+        if self.rules == Rules::Celery {
             return;
         }
         let Some(queue) = self.workers.get(hostname).and_then(Worker::only_queue) else { return };
+        if !self.tasks.lacks_queue(uuid) {
+            return;
+        }
         let queue: Arc<str> = self.tasks.names.intern(queue);
         self.edit(uuid, changes, |task, _| {
             task.queue = Some(Fact { value: queue, source: Source::Worker });
@@ -87,7 +88,7 @@ impl State {
         change: impl FnOnce(&mut Worker) -> (T, bool),
     ) -> T {
         let name = self.tasks.names.intern(hostname);
-        let running = self.tasks.running(hostname).next().is_some();
+        let running = self.tasks.any_running(hostname);
         let known = self.workers.contains_key(hostname);
         let worker = self.workers.entry(name.clone()).or_insert_with(|| Worker::new(name));
         let (answer, shows) = change(worker);
@@ -115,7 +116,7 @@ impl State {
         &mut self,
         uuid: &str,
         changes: &mut Changes,
-        change: impl FnOnce(&mut super::Task, &mut super::store::Interner) -> Option<Micros>,
+        change: impl FnOnce(&mut super::Task, &mut super::store::Names) -> Option<Micros>,
     ) {
         let edit = self.tasks.edit(uuid, self.now, &mut self.revision, change);
         self.note(uuid, edit, changes);

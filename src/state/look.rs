@@ -97,7 +97,7 @@ impl State {
         let since = self.listening_since.unwrap_or(self.now);
         let mut changed = false;
         for hostname in hostnames {
-            let running = self.tasks.running(hostname).next().is_some();
+            let running = self.tasks.any_running(hostname);
             let Some(worker) = self.workers.get_mut(hostname.as_str()) else { continue };
             worker.miss(silent);
             if self.deaf_since.is_none() && worker.judge(self.now, since, running) {
@@ -114,9 +114,8 @@ impl State {
     /// What runs at a worker; what ran there and is not named has ended, or is about to be heard of.
     fn active(&mut self, hostname: &str, tasks: &[RequestInfo], changes: &mut Changes) {
         let named: HashSet<&str> = tasks.iter().map(|info| info.uuid.as_str()).collect();
-        let running = self.tasks.running(hostname);
-        let missed: Vec<Arc<str>> =
-            running.filter(|uuid| !named.contains(&***uuid)).cloned().collect();
+        let mut missed = self.tasks.running(hostname);
+        missed.retain(|uuid| !named.contains(&**uuid));
         self.list(hostname, tasks, Place::Active, changes);
         let now = self.now;
         for uuid in missed {
@@ -146,7 +145,7 @@ impl State {
         self.list(hostname, tasks, place, changes);
         let named: HashSet<&str> = tasks.iter().map(|info| info.uuid.as_str()).collect();
         for info in before.iter().flat_map(|told| &told.value) {
-            let listed = self.tasks.get(&info.uuid).and_then(|task| task.listed.as_ref());
+            let listed = self.tasks.get(&info.uuid).and_then(|task| task.listed);
             let here = listed.is_some_and(|at| *at.worker == *hostname && at.place == place);
             if here && !named.contains(info.uuid.as_str()) {
                 self.edit(&info.uuid, changes, |task, _| {
@@ -192,13 +191,7 @@ impl State {
         }
         self.recount_consumers();
         if let [_] = queues {
-            let from_here = |task: &&super::Task| {
-                task.queue.is_none() && task.worker().is_some_and(|at| **at == *hostname)
-            };
-            let mut uuids: Vec<Arc<str>> =
-                self.tasks.iter().filter(from_here).map(|task| task.uuid.clone()).collect();
-            uuids.sort_unstable();
-            for uuid in uuids {
+            for uuid in self.tasks.without_queue(hostname) {
                 self.conclude_queue(&uuid, hostname, changes);
             }
         }
@@ -307,7 +300,7 @@ impl State {
         }
         for tag in released {
             let Some((uuid, _)) = self.tags.remove(&tag) else { continue };
-            let held = self.tasks.get(&uuid).and_then(|task| task.held.as_ref());
+            let held = self.tasks.get(&uuid).and_then(|task| task.held);
             if held.is_some_and(|held| held.tag == tag) {
                 self.edit(&uuid, changes, |task, _| {
                     task.released(now);
@@ -348,7 +341,7 @@ impl State {
     pub(super) fn no_result(&mut self, uuids: &[String], changes: &mut Changes) {
         let now = self.now;
         for uuid in uuids {
-            if self.tasks.get(uuid).is_some() {
+            if self.tasks.contains(uuid) {
                 self.edit(uuid, changes, |task, _| {
                     task.no_result = Some(now);
                     Some(task.seen)

@@ -28,7 +28,7 @@ pub use task::{DEVIATIONS, Deviation, Place, Rules, Source, TaskDetails, TaskRow
 pub use worker::{Status, WorkerDetails, WorkerRow};
 
 use crate::error::Result;
-use observation::seconds::{from_micros, to_micros};
+use observation::seconds::from_micros;
 use queue::Queue;
 use rates::Meter;
 use schemars::JsonSchema;
@@ -37,7 +37,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use store::{NameCount, Store};
-use task::{Relative, Task};
+use task::Task;
 use worker::Worker;
 
 /// Gaps remembered.
@@ -244,17 +244,10 @@ impl State {
     /// # Errors
     /// [`crate::Error::InvalidParams`] for a cursor that is none of ours.
     pub fn window(&self, noun: Noun, query: &Query) -> Result<Page> {
-        let default = Sort::of(noun);
-        let sort = query.sort.unwrap_or(default);
+        let sort = query.sort.unwrap_or_else(|| Sort::of(noun));
         match noun {
-            Noun::Task if sort == default => {
-                let rows = |after: Option<(f64, &str)>| {
-                    self.tasks.newest_first(after.map(|(seen, uuid)| (to_micros(seen), uuid)))
-                };
-                query::window_in_order(rows, self.tasks.len(), query, sort, self.now)
-            }
-            Noun::Task => query::window(self.tasks.iter(), query, sort, self.now),
-            Noun::Name => query::window(self.tasks.by_name.values(), query, sort, self.now),
+            Noun::Task => self.tasks.window(query, sort, self.now),
+            Noun::Name => query::window(self.tasks.by_name.iter(), query, sort, self.now),
             Noun::Worker => query::window(self.workers.values(), query, sort, self.now),
             Noun::Queue => query::window(self.queues.values(), query, sort, self.now),
         }
@@ -264,7 +257,7 @@ impl State {
     pub fn row(&self, noun: Noun, key: &str) -> Option<Value> {
         let row = match noun {
             Noun::Task => {
-                self.tasks.get(key).map(|task| to_json(&task.row(self.max_retries(task))))
+                self.tasks.get(key).map(|task| to_json(&task.row(self.max_retries(&task))))
             }
             Noun::Name => self.tasks.by_name.get(key).map(|count| to_json(&count.row())),
             Noun::Worker => self.workers.get(key).map(|worker| to_json(&worker.row())),
@@ -276,22 +269,30 @@ impl State {
     /// When a record last changed; `None` where there is none.
     pub fn revision_of(&self, noun: Noun, key: &str) -> Option<u64> {
         match noun {
-            Noun::Task => self.tasks.get(key).map(|task| task.revision),
+            Noun::Task => self.tasks.revision_of(key),
             Noun::Name => self.tasks.by_name.get(key).map(|count| count.revision),
             Noun::Worker => self.workers.get(key).map(|worker| worker.revision),
             Noun::Queue => self.queues.get(key).map(|queue| queue.revision),
         }
     }
 
-    /// Everything memory holds of a task; of JSON texts above 256 KiB only the size, unless `full`.
-    pub fn task(&self, uuid: &str, full: bool) -> Option<TaskDetails<'_>> {
+    /// Tells everything memory holds of a task; of JSON texts above 256 KiB only the size, unless
+    /// `full`.
+    pub fn task<T>(
+        &self,
+        uuid: &str,
+        full: bool,
+        tell: impl FnOnce(TaskDetails<'_>) -> T,
+    ) -> Option<T> {
         let task = self.tasks.get(uuid)?;
         let position = task.waiting.iter().find_map(|queue| {
             let head = &self.queues.get(queue)?.head;
             head.iter().position(|waiting| **waiting == *uuid)
         });
         let position = position.map(|position| position as u64);
-        Some(task.details(full, self.max_retries(task), position, self.workflow(task)))
+        let relatives = self.workflow(&task);
+        let relatives = relatives.iter().map(|other| other.relative_of(&task)).collect();
+        Some(tell(task.details(full, self.max_retries(&task), position, relatives)))
     }
 
     /// Everything memory holds of a worker.
@@ -310,11 +311,16 @@ impl State {
             workers: self.workers.len() as u64,
             tasks: self.tasks.len() as u64,
             queues: self.queues.len() as u64,
-            active: self.tasks.count(Place::Active) as u64,
+            active: self.tasks.count(Place::Active),
             queued: self.queues.values().filter_map(Queue::messages).reduce(|sum, more| sum + more),
             dropped: self.tasks.evicted,
             undecodable: self.undecodable,
         }
+    }
+
+    /// Bytes that the tasks take.
+    pub fn bytes(&self) -> usize {
+        self.tasks.bytes()
     }
 
     /// Task events a second over the last minute, as of the last tick; absent while no worker
@@ -368,9 +374,14 @@ impl State {
         living.any(|worker| worker.events != Some(true))
     }
 
+    /// Memory holds something of a task.
+    pub fn knows(&self, uuid: &str) -> bool {
+        self.tasks.contains(uuid)
+    }
+
     /// The task ended; asking further sources about its message is in vain.
     pub fn is_over(&self, uuid: &str) -> bool {
-        self.tasks.get(uuid).is_some_and(|task| task.place == Some(Place::Done))
+        self.tasks.is_over(uuid)
     }
 
     /// Ids of tasks that no longer run or wait anywhere we know of and whose outcome is not known,
@@ -392,11 +403,10 @@ impl State {
 
     /// The other tasks of its workflow, root first. Every task names its root, so nothing is walked
     /// and a cycle of parents harms nobody.
-    fn workflow<'a>(&'a self, task: &'a Task) -> Vec<Relative<'a>> {
+    fn workflow(&self, task: &Task) -> Vec<Task> {
         let root = task.root_id.as_ref().map_or(&task.uuid, |root| &root.value);
-        let first = self.tasks.get(root).into_iter();
-        let others = first.chain(self.tasks.workflow(root)).filter(|other| other.uuid != task.uuid);
-        others.take(WORKFLOW).map(|other| other.relative_of(task)).collect()
+        let others = self.tasks.get(root).into_iter().chain(self.tasks.workflow(root, WORKFLOW));
+        others.filter(|other| other.uuid != task.uuid).take(WORKFLOW).collect()
     }
 }
 

@@ -169,14 +169,18 @@ impl Sort {
     }
 
     fn compare(self, a: &Place<'_>, b: &Place<'_>) -> Ordering {
-        let by_value = match (&a.value, &b.value) {
+        self.order(a.value.as_ref(), b.value.as_ref()).then_with(|| a.key.cmp(b.key))
+    }
+
+    /// The order of two values, ties aside.
+    pub(super) fn order(self, a: Option<&Cell<'_>>, b: Option<&Cell<'_>>) -> Ordering {
+        match (a, b) {
             (Some(a), Some(b)) if self.descending => b.compare(a),
             (Some(a), Some(b)) => a.compare(b),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => Ordering::Equal,
-        };
-        by_value.then_with(|| a.key.cmp(b.key))
+        }
     }
 
     fn text(self) -> String {
@@ -194,7 +198,7 @@ impl<'a> Cell<'a> {
         }
     }
 
-    fn compare(&self, other: &Cell<'a>) -> Ordering {
+    fn compare(&self, other: &Cell<'_>) -> Ordering {
         match (self, other) {
             (Cell::Number(a), Cell::Number(b)) => a.total_cmp(b),
             (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
@@ -206,9 +210,9 @@ impl<'a> Cell<'a> {
 }
 
 /// Where a row stands in an order.
-struct Place<'a> {
-    value: Option<Cell<'a>>,
-    key: &'a str,
+pub(super) struct Place<'a> {
+    pub value: Option<Cell<'a>>,
+    pub key: &'a str,
 }
 
 /// A cursor: the place after which the next page starts. It names no row, so it outlives its row.
@@ -218,11 +222,11 @@ pub(super) struct Cursor {
     text: Option<String>,
     list: Option<Vec<String>>,
     number: Option<f64>,
-    pub key: String,
+    key: String,
 }
 
 impl Cursor {
-    fn at(sort: Sort, place: &Place<'_>) -> Cursor {
+    pub fn at(sort: Sort, place: &Place<'_>) -> Cursor {
         let mut cursor = Cursor {
             sort: sort.text(),
             text: None,
@@ -241,7 +245,8 @@ impl Cursor {
         cursor
     }
 
-    fn place(&self) -> Place<'_> {
+    /// The place after which the next page starts.
+    pub fn place(&self) -> Place<'_> {
         let number = self.number.map(Cell::Number);
         let text = self.text.as_deref().map(Cell::Text);
         let list = || Cell::List(self.list.iter().flatten().map(String::as_str).collect());
@@ -249,11 +254,14 @@ impl Cursor {
         Place { value, key: &self.key }
     }
 
-    fn write(&self) -> Option<String> {
+    /// As a client keeps it.
+    pub fn write(&self) -> Option<String> {
         serde_json::to_vec(self).ok().map(|json| URL_SAFE_NO_PAD.encode(json))
     }
 
-    fn read(text: &str, sort: Sort) -> Result<Cursor> {
+    /// # Errors
+    /// [`Error::InvalidParams`] where it is none of ours for this order.
+    pub fn read(text: &str, sort: Sort) -> Result<Cursor> {
         let bad = || Error::InvalidParams("cursor: it is none of ours for this order".into());
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
         let cursor: Cursor = serde_json::from_slice(&json).map_err(|_| bad())?;
@@ -294,49 +302,6 @@ pub(super) fn window<'a, R: Record + 'a>(
     page.cursor = last.and_then(|(last, _)| Cursor::at(sort, last).write());
     let shown = places.into_iter().skip(query.offset);
     page.keys = shown.map(|(place, revision)| (place.key.to_owned(), revision)).collect();
-    Ok(page)
-}
-
-/// The window of a query over `rows` that already come in the order of `sort`: `rows` is asked for
-/// the rows after a value and key, or for all. Sorts nothing; without a filter it looks at no row
-/// behind the window, since `all` tells how many there are.
-pub(super) fn window_in_order<'a, R: Record + 'a, I: Iterator<Item = &'a R>>(
-    rows: impl Fn(Option<(f64, &str)>) -> I,
-    all: usize,
-    query: &Query,
-    sort: Sort,
-    now: Micros,
-) -> Result<Page> {
-    let cursor = query.cursor.as_deref().map(|text| Cursor::read(text, sort)).transpose()?;
-    let from = cursor.as_ref().and_then(|cursor| Some((cursor.number?, cursor.key.as_str())));
-    let mut page = Page { exact: true, ..Page::default() };
-    let counted = query.filter.is_empty();
-    let end = query.offset.saturating_add(query.limit);
-    let (mut matching, mut last) = (0, None);
-    for row in rows(from) {
-        if query.filter.verdict(row, now) != Verdict::Yes {
-            continue;
-        }
-        if matching == end {
-            page.cursor = last.and_then(|row: &R| {
-                let place = Place { value: row.field(sort.column), key: row.key() };
-                Cursor::at(sort, &place).write()
-            });
-            break;
-        }
-        if matching >= query.offset {
-            page.keys.push((row.key().to_owned(), row.revision()));
-        }
-        matching += 1;
-        last = Some(row);
-    }
-    if counted {
-        page.total = all as u64;
-    } else {
-        for row in rows(None) {
-            page.count(query.filter.verdict(row, now));
-        }
-    }
     Ok(page)
 }
 

@@ -23,11 +23,11 @@ impl State {
         match (noun, column) {
             (Noun::Task, "state") => self.states(),
             (Noun::Task, "drawn") => {
-                let scheduled = self.tasks.count(Place::Scheduled) as u64;
+                let scheduled = self.tasks.count(Place::Scheduled);
                 vec![counted("SCHEDULED", scheduled), uncounted("ORPHANED")]
             }
             (Noun::Task | Noun::Name, "name") => {
-                let names = self.tasks.by_name.values();
+                let names = self.tasks.by_name.iter();
                 names.map(|count| counted(&count.name, count.tasks as u64)).collect()
             }
             (Noun::Task, "worker") | (Noun::Worker, "hostname") | (Noun::Queue, "workers") => {

@@ -1,13 +1,36 @@
 //! The records of tasks and their order, counts and indexes, within a budget of bytes.
 //!
-//! Every change goes through [`Store::edit`], which keeps all of them in step; so a count is always
-//! the size of a set. A task record knows nothing of this.
+//! A task at rest is packed: a [head](records::Head) and a record in a [log]. To change it, it is
+//! unpacked into a [`Task`], changed, and packed again, always by [`Store::put`], which keeps all
+//! orders and indexes in step; so a count is always the size of a set. [`search`] answers queries.
+//! A task record knows nothing of this. Under test a plain `model` takes every change too.
+
+mod census;
+mod codec;
+mod facets;
+mod key;
+mod log;
+#[cfg(test)]
+mod model;
+mod names;
+mod order;
+mod records;
+mod row;
+mod search;
+
+pub(super) use census::{Census, NameCount};
+pub(super) use names::Names;
 
 use super::observation::Micros;
-use super::task::{Place, Standing, Task, TaskState};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::Bound;
+use super::task::{Place, Standing, Task};
+use codec::Writer;
+use facets::{Facets, NONE, Values};
+use foldhash::fast::RandomState;
+use names::NameId;
+use order::Order;
+use records::{Head, Records, state_word};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// An unfinished task that nobody mentioned for this long goes like a finished one.
@@ -16,18 +39,8 @@ const FORGOTTEN_AFTER: Micros = 24 * 3600 * 1_000_000;
 /// How far eviction looks past unfinished tasks that are still reported.
 const LOOK_PAST: usize = 64;
 
-/// How many tasks of one name there are.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct NameCount {
-    pub name: Arc<str>,
-    pub tasks: usize,
-    pub states: BTreeMap<TaskState, usize>,
-    /// Some worker registered it.
-    pub registered: bool,
-    /// Where `registered` tells.
-    pub max_retries: Option<u64>,
-    pub revision: u64,
-}
+/// Bytes of an entry in one of the smaller indexes.
+const ENTRY: usize = 28;
 
 /// A change of one task, as [`super::Changes`] tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,91 +52,168 @@ pub(super) struct Edit {
 /// All tasks.
 #[derive(Debug, Default)]
 pub(super) struct Store {
-    pub names: Interner,
-    tasks: HashMap<Arc<str>, Task>,
-    /// Newest first; ties in the order of the uuid.
-    order: BTreeSet<(Reverse<Micros>, Arc<str>)>,
-    finished: BTreeSet<(Micros, Arc<str>)>,
-    pub by_name: BTreeMap<Arc<str>, NameCount>,
-    running: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
-    places: BTreeMap<Place, usize>,
-    states: BTreeMap<TaskState, usize>,
-    roots: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
-    due: BTreeSet<(Micros, Arc<str>)>,
-    adrift: BTreeSet<(Micros, Arc<str>)>,
-    bytes: usize,
+    pub names: Names,
+    pub by_name: Census,
+    records: Records,
+    order: Order,
+    facets: Facets,
+    /// Tasks that run, by the number of their worker.
+    running: HashMap<NameId, usize, RandomState>,
+    /// By the hash of the first task's id: the tasks of its workflow, without it.
+    roots: BTreeSet<(u64, u32)>,
+    hasher: RandomState,
+    due: BTreeSet<(Micros, u32)>,
+    adrift: BTreeSet<(Micros, u32)>,
+    searches: search::Cache,
+    /// A record that is being written, and the names in the one it replaces.
+    scratch: Vec<u8>,
+    met: Vec<NameId>,
     budget: usize,
     /// Tasks let go for want of room.
     pub evicted: u64,
+    #[cfg(test)]
+    model: model::Model,
+}
+
+/// A task that was taken out to be changed.
+struct Taken {
+    slot: Option<u32>,
+    task: Task,
+    before: Option<Standing>,
 }
 
 impl Store {
-    /// The bytes that it keeps to.
-    pub fn budget(&self) -> usize {
-        self.budget
-    }
-
     /// An empty store that keeps to `budget` bytes.
     pub fn new(budget: usize) -> Store {
         Store { budget, ..Store::default() }
     }
 
-    /// One task.
-    pub fn get(&self, uuid: &str) -> Option<&Task> {
-        self.tasks.get(uuid)
+    /// One task, unpacked.
+    pub fn get(&self, uuid: &str) -> Option<Task> {
+        self.task(self.records.find(uuid)?)
+    }
+
+    fn task(&self, slot: u32) -> Option<Task> {
+        Some(self.records.row(slot, &self.names)?.task(None))
+    }
+
+    fn id(&self, slot: u32) -> Option<Arc<str>> {
+        let row = self.records.row(slot, &self.names)?;
+        Some(row.id().text().into())
+    }
+
+    /// When a task last changed.
+    pub fn revision_of(&self, uuid: &str) -> Option<u64> {
+        Some(self.records.head(self.records.find(uuid)?)?.revision)
+    }
+
+    /// It is known.
+    pub fn contains(&self, uuid: &str) -> bool {
+        self.records.find(uuid).is_some()
+    }
+
+    /// It is known, and it ended.
+    pub fn is_over(&self, uuid: &str) -> bool {
+        let head = self.records.find(uuid).and_then(|slot| self.records.head(slot));
+        head.is_some_and(Head::ended)
+    }
+
+    /// It is known, and its queue is not.
+    pub fn lacks_queue(&self, uuid: &str) -> bool {
+        let head = self.records.find(uuid).and_then(|slot| self.records.head(slot));
+        head.is_some_and(|head| head.values.queue == NONE)
+    }
+
+    /// Bytes that it keeps to.
+    pub fn budget(&self) -> usize {
+        self.budget
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.tasks.len()
-    }
-
-    /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.values()
-    }
-
-    /// Newest first, from after a place in that order.
-    pub fn newest_first<'a>(
-        &'a self,
-        after: Option<(Micros, &str)>,
-    ) -> impl Iterator<Item = &'a Task> + use<'a> {
-        let from = match after {
-            Some((seen, uuid)) => Bound::Excluded((Reverse(seen), Arc::from(uuid))),
-            None => Bound::Unbounded,
-        };
-        let order = self.order.range((from, Bound::Unbounded));
-        order.filter_map(|(_, uuid)| self.tasks.get(uuid))
+        self.records.len()
     }
 
     /// How many are in a place.
-    pub fn count(&self, place: Place) -> usize {
-        self.places.get(&place).copied().unwrap_or(0)
+    pub fn count(&self, place: Place) -> u64 {
+        self.facets.place.count(place as u32)
     }
 
     /// The states that tasks are in, each with how many.
-    pub fn states(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.states.iter().map(|(state, tasks)| (state.as_str(), *tasks as u64))
+    pub fn states(&self) -> BTreeMap<&str, u64> {
+        let mut states = BTreeMap::new();
+        for (value, tasks) in self.facets.state.iter() {
+            *states.entry(state_word(value, &self.names)).or_default() += tasks.len();
+        }
+        states
+    }
+
+    /// Some task runs at a worker.
+    pub fn any_running(&self, worker: &str) -> bool {
+        self.names.find(worker).is_some_and(|worker| self.running.contains_key(&worker))
     }
 
     /// Tasks that run at a worker.
-    pub fn running(&self, worker: &str) -> impl Iterator<Item = &Arc<str>> {
-        self.running.get(worker).into_iter().flatten()
+    pub fn running(&self, worker: &str) -> Vec<Arc<str>> {
+        let theirs = self.names.find(worker).and_then(|worker| self.facets.worker.get(worker));
+        let active = self.facets.place.get(Place::Active as u32);
+        let Some((theirs, active)) = theirs.zip(active) else { return Vec::new() };
+        (theirs & active).iter().filter_map(|slot| self.id(slot)).collect()
     }
 
-    /// Tasks of the workflow that `root` began, without it.
-    pub fn workflow(&self, root: &str) -> impl Iterator<Item = &Task> {
-        self.roots.get(root).into_iter().flatten().filter_map(|uuid| self.tasks.get(uuid))
+    /// Tasks of a worker whose queue is not known.
+    pub fn without_queue(&self, worker: &str) -> Vec<Arc<str>> {
+        let theirs = self.names.find(worker).and_then(|worker| self.facets.worker.get(worker));
+        let lacking = self.facets.queue.get(NONE);
+        let Some((theirs, lacking)) = theirs.zip(lacking) else { return Vec::new() };
+        (theirs & lacking).iter().filter_map(|slot| self.id(slot)).collect()
+    }
+
+    /// Tasks that did not end, as far as events told of them.
+    pub fn open(&self) -> Vec<Arc<str>> {
+        let open = self.order.open().filter_map(|slot| self.task(slot));
+        open.filter(Task::has_events).map(|task| task.uuid).collect()
+    }
+
+    /// Some tasks of the workflow that `root` began, without it; in the order of their ids.
+    pub fn workflow(&self, root: &str, limit: usize) -> Vec<Task> {
+        let hash = self.hasher.hash_one(root);
+        let slots = self.roots.range((hash, 0)..=(hash, u32::MAX)).map(|(_, slot)| *slot);
+        let tasks = slots.filter_map(|slot| self.task(slot));
+        let same = |task: &Task| task.root_id.as_ref().is_some_and(|known| *known.value == *root);
+        let mut tasks: Vec<Task> = tasks.filter(same).take(limit).collect();
+        tasks.sort_unstable_by(|a, b| a.uuid.cmp(&b.uuid));
+        tasks
     }
 
     /// Tasks of which nobody knows where they are or how they ended, longest first.
-    pub fn adrift(&self) -> impl Iterator<Item = (Micros, &Task)> {
-        self.adrift.iter().filter_map(|(since, uuid)| Some((*since, self.tasks.get(uuid)?)))
+    pub fn adrift(&self) -> impl Iterator<Item = (Micros, Task)> {
+        self.adrift.iter().filter_map(|(since, slot)| Some((*since, self.task(*slot)?)))
+    }
+
+    /// Of those the ones that are nowhere, from before `until`.
+    pub fn lost(&self, until: Micros) -> impl Iterator<Item = (Micros, Task)> {
+        let long = self.adrift.range(..=(until, u32::MAX));
+        let nowhere = |slot: u32| self.records.head(slot).is_some_and(|h| h.values.place == NONE);
+        let lost = long.filter(move |(_, slot)| nowhere(*slot));
+        lost.filter_map(|(since, slot)| Some((*since, self.task(*slot)?)))
     }
 
     /// Tasks whose ETA has come by `now`.
     pub fn take_due(&self, now: Micros) -> Vec<Arc<str>> {
-        self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, uuid)| uuid.clone()).collect()
+        let due = self.due.iter().take_while(|(at, _)| *at <= now);
+        due.filter_map(|(_, slot)| self.id(*slot)).collect()
+    }
+
+    /// A worker registered a task of this name.
+    pub fn register(&mut self, name: &str, max_retries: Option<u64>, revision: &mut u64) {
+        let changed = self.by_name.register(&mut self.names, name, max_retries, revision);
+        let named = self.names.find(name).and_then(|name| self.facets.name.get(name));
+        for slot in named.filter(|_| changed).into_iter().flatten() {
+            self.records.touch(slot, *revision);
+        }
+        #[cfg(test)]
+        self.model.touch(name, changed.then_some(*revision));
     }
 
     /// An event of a task, made first where it is not known: always a change.
@@ -132,12 +222,14 @@ impl Store {
         uuid: &str,
         now: Micros,
         revision: &mut u64,
-        change: impl FnOnce(&mut Task, &mut Interner),
+        change: impl FnOnce(&mut Task, &mut Names),
     ) -> Edit {
-        let (uuid, mut task, before) = self.take(uuid);
-        change(&mut task, &mut self.names);
-        task.place = task.place_at(now);
-        self.put(uuid, task, before, revision)
+        let mut taken = self.take(uuid);
+        change(&mut taken.task, &mut self.names);
+        taken.task.place = taken.task.place_at(now);
+        *revision += 1;
+        taken.task.revision = *revision;
+        self.put(taken, *revision)
     }
 
     /// What a look shows of a task, made first where it is not known. `change` answers when that
@@ -148,260 +240,169 @@ impl Store {
         uuid: &str,
         now: Micros,
         revision: &mut u64,
-        change: impl FnOnce(&mut Task, &mut Interner) -> Option<Micros>,
+        change: impl FnOnce(&mut Task, &mut Names) -> Option<Micros>,
     ) -> Option<Edit> {
-        let (uuid, mut task, before) = self.take(uuid);
-        let shown = before.is_some().then(|| task.clone());
-        let happened = change(&mut task, &mut self.names);
+        let mut taken = self.take(uuid);
+        let shown = taken.before.is_some().then(|| taken.task.clone());
+        let task = &mut taken.task;
+        let happened = change(task, &mut self.names);
         task.place = task.place_at(now);
         if shown.is_some_and(|shown| task.shows_same_as(shown)) {
-            let after = task.standing();
-            self.tasks.insert(uuid.clone(), task);
-            self.reindex(&uuid, before.as_ref(), Some(&after), *revision);
+            self.put(taken, *revision);
             return None;
         }
         task.seen = task.seen.max(happened.unwrap_or(now).min(now));
-        Some(self.put(uuid, task, before, revision))
+        *revision += 1;
+        task.revision = *revision;
+        Some(self.put(taken, *revision))
     }
 
     /// Takes a task out to change it, with how it stood; a new one stood nowhere.
-    fn take(&mut self, uuid: &str) -> (Arc<str>, Task, Option<Standing>) {
-        match self.tasks.remove_entry(uuid) {
-            Some((uuid, task)) => {
-                let standing = task.standing();
-                (uuid, task, Some(standing))
+    fn take(&mut self, uuid: &str) -> Taken {
+        self.met.clear();
+        let slot = self.records.find(uuid);
+        match slot.and_then(|slot| self.records.row(slot, &self.names)) {
+            Some(row) => {
+                let task = row.task(Some(&mut self.met));
+                let before = Some(task.standing());
+                Taken { slot, task, before }
             }
-            None => {
-                let uuid: Arc<str> = uuid.into();
-                (uuid.clone(), Task::new(uuid), None)
-            }
+            None => Taken { slot: None, task: Task::new(uuid.into()), before: None },
         }
     }
 
-    fn put(
-        &mut self,
-        uuid: Arc<str>,
-        mut task: Task,
-        before: Option<Standing>,
-        revision: &mut u64,
-    ) -> Edit {
-        *revision += 1;
-        task.revision = *revision;
+    /// Packs a task that was taken out.
+    fn put(&mut self, taken: Taken, revision: u64) -> Edit {
+        let Taken { slot, mut task, before } = taken;
         let after = task.standing();
-        self.tasks.insert(uuid.clone(), task);
-        self.reindex(&uuid, before.as_ref(), Some(&after), *revision);
+        #[cfg(test)]
+        self.model.put(&task);
+        let former = slot.and_then(|slot| self.records.head(slot)).map(|head| head.values);
+        let slot = slot.unwrap_or_else(|| self.records.enter(&task.uuid));
+        let uuid = self.write(&mut task);
+        let at = self.records.log.append(slot, &self.scratch);
+        let values = Values::of(&task, &self.names);
+        let Task { seen, revision: changed, .. } = task;
+        let listed = task.listed.is_some();
+        let head = Head { uuid, seen, revision: changed, at, values, listed };
+        let runtime = task.current.runtime.as_ref().map(|runtime| runtime.value);
+        self.records.set(slot, head, runtime);
+        self.facets.shift(slot, former, Some(values));
+        self.reindex(slot, before.as_ref(), Some(&after));
+        self.by_name.recount(before.as_ref(), Some(&after), revision);
+        self.met.drain(..).for_each(|name| self.names.release(name));
+        self.records.compact();
         Edit { before, after }
+    }
+
+    /// Writes a task down, and answers its id where the record does not begin with it.
+    fn write(&mut self, task: &mut Task) -> Option<std::num::NonZeroU128> {
+        let Store { scratch, names, .. } = self;
+        scratch.clear();
+        let uuid = key::uuid_of(&task.uuid).and_then(std::num::NonZeroU128::new);
+        let (id, seen) = (task.uuid.clone(), task.seen);
+        let mut writer = Writer { bytes: scratch, names, id: &id, seen };
+        if uuid.is_none() {
+            writer.slice(&id);
+        }
+        task.pass(&mut writer);
+        uuid
     }
 
     /// Removes a task.
     pub fn remove(&mut self, uuid: &str, revision: u64) -> Option<Task> {
-        let task = self.tasks.remove(uuid)?;
-        self.reindex(&task.uuid, Some(&task.standing()), None, revision);
+        let Taken { slot, task, before } = self.take(uuid);
+        let slot = slot?;
+        #[cfg(test)]
+        self.model.remove(&task);
+        let former = self.records.head(slot).map(|head| head.values);
+        self.records.remove(slot);
+        self.facets.shift(slot, former, None);
+        self.reindex(slot, before.as_ref(), None);
+        self.by_name.recount(before.as_ref(), None, revision);
+        self.met.drain(..).for_each(|name| self.names.release(name));
+        self.records.compact();
         Some(task)
+    }
+
+    /// Bytes that all of this takes: at least three quarters of the log are live.
+    pub fn bytes(&self) -> usize {
+        let entries = self.roots.len() + self.due.len() + self.adrift.len();
+        self.records.log.live() * 4 / 3 + self.records.len() * Records::OVERHEAD + entries * ENTRY
     }
 
     /// Lets tasks go until the budget holds: finished ones, oldest first, and with them unfinished
     /// ones that nobody mentioned for a day (finished ones alone would leave the room to tasks
-    /// that never end); then the oldest. Answers their ids.
-    pub fn keep_budget(&mut self, now: Micros, revision: &mut u64) -> Vec<Arc<str>> {
-        let mut gone = Vec::new();
-        while self.bytes > self.budget && self.tasks.len() > 1 {
-            let Some(uuid) = self.victim(now) else { break };
+    /// that never end); then the oldest.
+    pub fn keep_budget(&mut self, now: Micros, revision: &mut u64) {
+        while self.bytes() > self.budget && self.len() > 1 {
+            let Some(uuid) = self.victim(now).and_then(|slot| self.id(slot)) else { break };
+            #[cfg(test)]
+            self.model.expect_victim(&uuid, now);
             *revision += 1;
             self.remove(&uuid, *revision);
             self.evicted += 1;
-            gone.push(uuid);
         }
-        gone
     }
 
-    fn victim(&self, now: Micros) -> Option<Arc<str>> {
-        let oldest = self.order.iter().rev();
-        let silent = oldest.clone().take_while(|(Reverse(seen), _)| now - seen > FORGOTTEN_AFTER);
-        let forgotten = silent
-            .take(LOOK_PAST)
-            .find(|(_, uuid)| self.tasks.get(uuid).is_some_and(|task| task.listed.is_none()));
-        let forgotten = forgotten.map(|(_, uuid)| uuid);
-        let finished = self.finished.first().map(|(_, uuid)| uuid);
-        let oldest = oldest.map(|(_, uuid)| uuid).next();
-        forgotten.or(finished).or(oldest).cloned()
+    fn victim(&self, now: Micros) -> Option<u32> {
+        let silent = self.order.oldest(Micros::MIN);
+        let silent = silent.take_while(|(seen, _)| now - seen > FORGOTTEN_AFTER).take(LOOK_PAST);
+        let reported = |slot: u32| self.records.head(slot).is_some_and(|head| head.listed);
+        let mut forgotten = silent.filter(|(_, slot)| !reported(*slot));
+        let first = forgotten.next();
+        let first = first.or_else(|| self.order.ended().next());
+        let first = first.or_else(|| self.order.oldest(Micros::MIN).next());
+        first.map(|(_, slot)| slot)
     }
 
-    /// Moves a task from where it stood to where it stands, in every count and index.
-    fn reindex(
-        &mut self,
-        uuid: &Arc<str>,
-        before: Option<&Standing>,
-        after: Option<&Standing>,
-        revision: u64,
-    ) {
-        if let Some(standing) = before {
-            self.order.remove(&(Reverse(standing.seen), uuid.clone()));
-            self.bytes -= standing.bytes;
-        }
-        if let Some(standing) = after {
-            self.order.insert((Reverse(standing.seen), uuid.clone()));
-            self.bytes += standing.bytes;
-        }
-        let place = |standing: &Standing| standing.place;
-        if let Some(place) = before.and_then(place) {
-            self.places.entry(place).and_modify(|count| *count -= 1);
-        }
-        if let Some(place) = after.and_then(place) {
-            *self.places.entry(place).or_default() += 1;
-        }
-        if let Some(standing) = after {
-            *self.states.entry(standing.state.clone()).or_default() += 1;
-        }
-        if let Some(standing) = before
-            && let Some(tasks) = self.states.get_mut(&standing.state)
-        {
-            *tasks -= 1;
-            if *tasks == 0 {
-                self.states.remove(&standing.state);
-            }
-        }
-        let ended = |standing: &Standing| standing.finished.then_some(standing.seen);
-        swap(&mut self.finished, uuid, before.and_then(ended), after.and_then(ended));
-        swap(&mut self.due, uuid, before.and_then(|s| s.due), after.and_then(|s| s.due));
+    /// Moves a task from where it stood to where it stands, in every order and index but the
+    /// facets.
+    fn reindex(&mut self, slot: u32, before: Option<&Standing>, after: Option<&Standing>) {
+        let timed = |standing: &Standing| (standing.seen, standing.finished);
+        self.order.shift(slot, before.map(timed), after.map(timed));
+        swap(&mut self.due, slot, before.and_then(|s| s.due), after.and_then(|s| s.due));
         let adrift = |standing: &Standing| standing.adrift;
-        swap(&mut self.adrift, uuid, before.and_then(adrift), after.and_then(adrift));
-        self.group(uuid, before, after);
-        self.recount(before, after, revision);
-    }
-
-    /// Keeps the sets by worker and by root.
-    fn group(&mut self, uuid: &Arc<str>, before: Option<&Standing>, after: Option<&Standing>) {
-        let runs_at = |standing: &Standing| standing.runs_at.clone();
-        let (was, is) = (before.and_then(runs_at), after.and_then(runs_at));
-        if was != is {
-            if let Some(set) = was.as_ref().and_then(|worker| self.running.get_mut(worker)) {
-                set.remove(uuid);
-            }
-            if let Some(worker) = was
-                && self.running.get(&worker).is_some_and(BTreeSet::is_empty)
-            {
-                self.running.remove(&worker);
-            }
-            if let Some(worker) = is {
-                self.running.entry(worker).or_default().insert(uuid.clone());
-            }
-        }
-        let root = |standing: &Standing| standing.root.clone();
+        swap(&mut self.adrift, slot, before.and_then(adrift), after.and_then(adrift));
+        let root =
+            |standing: &Standing| standing.root.as_ref().map(|root| self.hasher.hash_one(&**root));
         let (was, is) = (before.and_then(root), after.and_then(root));
-        if was != is {
-            if let Some(root) = was
-                && let Some(set) = self.roots.get_mut(&root)
-            {
-                set.remove(uuid);
-                if set.is_empty() {
-                    self.roots.remove(&root);
-                }
-            }
-            if let Some(root) = is {
-                self.roots.entry(root).or_default().insert(uuid.clone());
-            }
-        }
-    }
-
-    fn count_of(&mut self, name: &Arc<str>) -> &mut NameCount {
-        self.by_name.entry(name.clone()).or_insert_with(|| NameCount {
-            name: name.clone(),
-            tasks: 0,
-            states: BTreeMap::new(),
-            registered: false,
-            max_retries: None,
-            revision: 0,
-        })
-    }
-
-    /// A worker registered a task of this name. `max_retries` is part of every such task's row.
-    pub fn register(&mut self, name: &str, max_retries: Option<u64>, revision: &mut u64) {
-        let name = self.names.intern(name);
-        let count = self.count_of(&name);
-        let max_retries = max_retries.or(count.max_retries);
-        if count.registered && count.max_retries == max_retries {
-            return;
-        }
-        *revision += 1;
-        (count.registered, count.revision) = (true, *revision);
-        if count.max_retries != max_retries {
-            count.max_retries = max_retries;
-            let of_that_name =
-                |task: &&mut Task| task.name.as_ref().is_some_and(|known| known.value == name);
-            for task in self.tasks.values_mut().filter(of_that_name) {
-                task.revision = *revision;
-            }
-        }
-    }
-
-    /// Keeps the counts by name and state.
-    fn recount(&mut self, before: Option<&Standing>, after: Option<&Standing>, revision: u64) {
-        let counted = |standing: &Standing| Some((standing.name.clone()?, standing.state.clone()));
-        let (was, is) = (before.and_then(counted), after.and_then(counted));
+        swap(&mut self.roots, slot, was, is);
+        let runs_at = |standing: &Standing| {
+            standing.runs_at.as_ref().and_then(|worker| self.names.number(worker))
+        };
+        let (was, is) = (before.and_then(runs_at), after.and_then(runs_at));
         if was == is {
             return;
         }
-        if let Some((name, state)) = was
-            && let Some(count) = self.by_name.get_mut(&name)
+        if let Some(worker) = was
+            && let Some(count) = self.running.get_mut(&worker)
         {
-            count.tasks -= 1;
-            count.revision = revision;
-            if let Some(tasks) = count.states.get_mut(&state) {
-                *tasks -= 1;
-            }
-            count.states.retain(|_, tasks| *tasks > 0);
-            if count.tasks == 0 && !count.registered {
-                self.by_name.remove(&name);
+            *count -= 1;
+            if *count == 0 {
+                self.running.remove(&worker);
             }
         }
-        if let Some((name, state)) = is {
-            let count = self.count_of(&name);
-            count.tasks += 1;
-            count.revision = revision;
-            *count.states.entry(state).or_default() += 1;
+        if let Some(worker) = is {
+            *self.running.entry(worker).or_default() += 1;
         }
     }
 }
 
-fn swap(
-    set: &mut BTreeSet<(Micros, Arc<str>)>,
-    uuid: &Arc<str>,
-    before: Option<Micros>,
-    after: Option<Micros>,
+fn swap<T: Ord + Copy>(
+    set: &mut BTreeSet<(T, u32)>,
+    slot: u32,
+    before: Option<T>,
+    after: Option<T>,
 ) {
     if before == after {
         return;
     }
     if let Some(at) = before {
-        set.remove(&(at, uuid.clone()));
+        set.remove(&(at, slot));
     }
     if let Some(at) = after {
-        set.insert((at, uuid.clone()));
-    }
-}
-
-/// Shares the texts that many records repeat: names of tasks, workers, queues and states.
-#[derive(Debug, Default)]
-pub(super) struct Interner {
-    texts: HashSet<Arc<str>>,
-    /// How many texts there may be before the unused ones are let go.
-    limit: usize,
-}
-
-impl Interner {
-    /// The shared copy of a text.
-    pub fn intern(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.texts.get(text) {
-            return known.clone();
-        }
-        if self.texts.len() >= self.limit {
-            self.texts.retain(|text| Arc::strong_count(text) > 1);
-            self.limit = (2 * self.texts.len()).max(1024);
-        }
-        let shared: Arc<str> = text.into();
-        self.texts.insert(shared.clone());
-        shared
+        set.insert((at, slot));
     }
 }
 

@@ -1,6 +1,7 @@
 //! One task: what its message says, where it is, and its attempts. Data; the rules that merge news
 //! into it are in [`merge`], its shape in the protocol in [`row`] and [`details`].
 
+mod archive;
 mod attempt;
 mod details;
 mod merge;
@@ -8,8 +9,9 @@ mod row;
 mod snapshot;
 mod standing;
 
+pub(super) use archive::Archive;
 use attempt::{Attempt, Times};
-pub use details::{Relative, TaskDetails};
+pub use details::TaskDetails;
 pub use merge::{DEVIATIONS, Deviation, Rules};
 pub use row::TaskRow;
 
@@ -31,10 +33,13 @@ const PAST_ATTEMPTS: usize = 9;
 const HISTORY: usize = 64;
 
 /// Where a fact came from, weakest first: a weaker source never overwrites a stronger one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Concluded from a worker that consumes only one queue.
+    #[default]
     Worker,
     /// A worker's answer to inspect.
     Inspect,
@@ -125,16 +130,32 @@ impl TaskState {
     /// The word in a row.
     pub fn as_str(&self) -> &str {
         match self {
-            TaskState::Pending => "PENDING",
-            TaskState::Received => "RECEIVED",
-            TaskState::Started => "STARTED",
-            TaskState::Success => "SUCCESS",
-            TaskState::Failure => "FAILURE",
-            TaskState::Retry => "RETRY",
-            TaskState::Revoked => "REVOKED",
-            TaskState::Rejected => "REJECTED",
             TaskState::Custom(word) => word,
+            state => TaskState::word_of(state.code()).unwrap_or_default(),
         }
+    }
+
+    /// A byte for it; one for all custom states.
+    pub fn code(&self) -> u8 {
+        match self {
+            TaskState::Pending => 0,
+            TaskState::Received => 1,
+            TaskState::Started => 2,
+            TaskState::Success => 3,
+            TaskState::Failure => 4,
+            TaskState::Retry => 5,
+            TaskState::Revoked => 6,
+            TaskState::Rejected => 7,
+            TaskState::Custom(_) => 8,
+        }
+    }
+
+    /// The word of a byte; none for custom states.
+    pub fn word_of(code: u8) -> Option<&'static str> {
+        const WORDS: [&str; 8] = [
+            "PENDING", "RECEIVED", "STARTED", "SUCCESS", "FAILURE", "RETRY", "REVOKED", "REJECTED",
+        ];
+        WORDS.get(usize::from(code)).copied()
     }
 
     /// `PRECEDENCE` of `celery/states.py`: the lower, the stronger.
@@ -169,10 +190,13 @@ impl TaskState {
 }
 
 /// Where a task is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     /// Its message waits in a queue.
+    #[default]
     Queue,
     /// A worker holds it and has not started it.
     Reserved,
@@ -185,6 +209,13 @@ pub enum Place {
 }
 
 impl Place {
+    /// The place of a byte, `place as u8`.
+    pub(super) fn from_code(code: u8) -> Option<Place> {
+        [Place::Queue, Place::Reserved, Place::Scheduled, Place::Active, Place::Done]
+            .get(usize::from(code))
+            .copied()
+    }
+
     /// The word in a row.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -207,21 +238,21 @@ pub(super) struct Envelope {
 }
 
 /// Its message in the hands of a consumer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Held {
     pub tag: Arc<str>,
     pub queue: Arc<str>,
 }
 
 /// What a worker's own list says of a task.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Listed {
     pub worker: Arc<str>,
     pub place: Place,
 }
 
 /// One entry of a task's history.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Entry {
     /// As events name it, e.g. `received`; a snapshot's is the state it told.
     pub kind: Arc<str>,
@@ -401,36 +432,5 @@ impl Task {
 
     fn note(&mut self, entry: Entry) {
         self.history.push(entry, HISTORY / 2, HISTORY / 2);
-    }
-
-    /// Bytes it takes, roughly: itself and the texts that are its own. Names, workers and queues
-    /// are shared.
-    pub fn bytes(&self) -> usize {
-        const ENTRIES: usize = 4; // of an index, a hash table, an order
-        let text = |fact: &Option<Fact<String>>| fact.as_ref().map_or(0, |fact| fact.value.len());
-        let exact =
-            |fact: &Option<Fact<Arc<str>>>| fact.as_ref().map_or(0, |fact| fact.value.len());
-        let run = |run: &Attempt| {
-            size_of::<Attempt>()
-                + text(&run.result)
-                + text(&run.exception)
-                + text(&run.traceback)
-                + exact(&run.result_json)
-                + run.progress.as_ref().map_or(0, |progress| 64 * (progress.len() + 1))
-        };
-        let message = self.message.as_ref().map_or(0, |message| {
-            size_of::<Envelope>() + message.headers_json.len() + message.properties_json.len()
-        });
-        size_of::<Task>() - size_of::<Attempt>()
-            + ENTRIES * size_of::<(Micros, Arc<str>)>()
-            + self.uuid.len()
-            + text(&self.args)
-            + text(&self.kwargs)
-            + exact(&self.args_json)
-            + exact(&self.kwargs_json)
-            + message
-            + run(&self.current)
-            + self.past.iter().map(run).sum::<usize>()
-            + self.history.len() * size_of::<Entry>()
     }
 }

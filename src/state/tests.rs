@@ -5,7 +5,7 @@ use serde_json::json;
 mod celery;
 mod looks;
 mod merge;
-mod properties;
+pub(in crate::state) mod properties;
 pub(in crate::state) mod support;
 mod workers;
 

@@ -141,29 +141,4 @@ proptest! {
         }
         prop_assert_eq!(shown, plain(&rows, &query));
     }
-
-    #[test]
-    fn rows_that_come_in_order_need_no_sorting(
-        rows in rows(), filter in "(|worker:a|!worker:a)", offset in 0..5_usize, limit in 1..7_usize,
-    ) {
-        let mut query = Query { offset, ..query("-seen", &filter, limit) };
-        let sort = query.sort.unwrap();
-        let place = |row: &Row| (row.seen, row.key.clone());
-        let mut ordered = rows.clone();
-        ordered.sort_by(|a, b| b.seen.total_cmp(&a.seen).then(a.key.cmp(&b.key)));
-        let from = |after: Option<(f64, &str)>| {
-            let after = after.map(|(seen, key)| (seen, key.to_owned()));
-            ordered.iter().skip_while(move |row| {
-                after.as_ref().is_some_and(|(seen, key)| {
-                    place(row).0 > *seen || (place(row).0 == *seen && place(row).1 <= *key)
-                })
-            })
-        };
-        for _ in 0..3 {
-            let walked = window_in_order(from, rows.len(), &query, sort, 0).unwrap();
-            let sorted = window(rows.iter(), &query, sort, 0).unwrap();
-            prop_assert_eq!(&walked, &sorted);
-            query.cursor = walked.cursor;
-        }
-    }
 }

@@ -1,14 +1,18 @@
 use super::*;
+use crate::state::filter::Filter;
+use crate::state::query::{Query, Sort};
+use crate::state::tests::properties::{kind, recording_of};
 use crate::state::tests::support::{Lab, event};
-use crate::state::{Noun, Query, Rules};
+use crate::state::{Noun, Rules};
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
 use serde_json::json;
 
 /// Room for about `tasks` tasks of the kind that these tests make.
 fn room_for(tasks: usize) -> usize {
     let mut lab = Lab::new();
-    lab.event(1.0, event("received", 1.0, json!({"uuid": "task-00000"})));
-    lab.event(1.0, event("succeeded", 1.0, json!({"uuid": "task-00000"})));
-    lab.state.tasks.bytes * tasks
+    run(&mut lab, 0, 1.0, true);
+    lab.state.tasks.bytes() * tasks
 }
 
 fn run(lab: &mut Lab, number: usize, at: f64, finish: bool) {
@@ -78,29 +82,104 @@ fn at_last_the_oldest_goes() {
 }
 
 #[test]
-fn the_count_of_bytes_returns_to_where_it_was() {
+fn nothing_is_left_of_tasks_that_went() {
     let mut lab = Lab::new();
     for number in 0..50 {
         run(&mut lab, number, number as f64, number % 2 == 0);
     }
     let store = &mut lab.state.tasks;
-    let uuids: Vec<Arc<str>> = store.tasks.keys().cloned().collect();
-    for uuid in uuids {
-        store.remove(&uuid, 0);
+    for number in 0..50 {
+        store.remove(&format!("task-{number:05}"), 0).unwrap();
     }
-    assert_eq!(store.bytes, 0);
-    assert!(store.order.is_empty() && store.finished.is_empty() && store.by_name.is_empty());
+    assert_eq!((store.bytes(), store.len(), store.names.uses()), (0, 0, 0));
+    assert!(store.order.oldest(0).next().is_none() && store.facets.all.is_empty());
     assert!(store.running.is_empty() && store.due.is_empty() && store.adrift.is_empty());
-    assert!(store.places.values().all(|count| *count == 0));
+    assert!(store.roots.is_empty() && store.by_name.iter().next().is_none());
 }
 
 #[test]
-fn unused_texts_are_let_go() {
-    let mut names = Interner::default();
+fn unused_names_are_let_go() {
+    let mut names = Names::default();
+    let kept = names.intern("celery");
     for number in 0..10_000 {
         names.intern(&format!("queue-{number}"));
     }
-    assert!(names.texts.len() <= 1024, "{}", names.texts.len());
-    let kept = names.intern("celery");
+    assert!(names.len() <= 1024, "{}", names.len());
     assert!(Arc::ptr_eq(&kept, &names.intern("celery")));
+}
+
+#[test]
+fn a_name_in_a_record_is_kept() {
+    let mut names = Names::default();
+    let id = names.hold(&"celery".into());
+    for number in 0..10_000 {
+        names.intern(&format!("queue-{number}"));
+    }
+    assert_eq!(&**names.text(id), "celery");
+    names.release(id);
+}
+
+/// What a person may ask of the tasks that recordings tell of.
+fn query() -> impl Strategy<Value = (Query, Sort)> {
+    let filter = prop::sample::select(vec![
+        "",
+        "state:success",
+        "!state:success,started",
+        "state:orphaned,scheduled",
+        "state:prog*",
+        "place:active",
+        "!place:queue",
+        "queue:celery",
+        "!queue:high",
+        "worker:w1",
+        "!worker:lab",
+        "name:lab.add",
+        "!name:lab.add queue:celery state:received",
+        "worker:w1 1.0",
+        "a",
+        "!b",
+        "args:1",
+        "result:current",
+        "!result:current",
+        "retries:>0",
+        "runtime:>1",
+        "!runtime:<1 state:success",
+        "root:a",
+        "since:5s",
+        "until:5s queue:celery",
+        "worker:w2 since:9s lab",
+    ]);
+    let sort = "-?(seen|uuid|name|state|place|queue|worker|started|received|finished|runtime|retries|args|result|root_id)";
+    (filter, sort, 0..3_usize, 0..5_usize).prop_map(|(filter, sort, offset, limit)| {
+        let filter = Filter::parse(filter, Noun::Task, &TimeZone::UTC).unwrap();
+        let sort = Sort::parse(&sort, Noun::Task).unwrap();
+        (Query { filter, limit, offset, ..Query::default() }, sort)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Queries come between the observations, so what is remembered of one is asked again.
+    #[test]
+    fn the_store_answers_as_the_model_does(
+        recording in recording_of(kind()),
+        queries in prop::collection::vec(query(), 1..6),
+        budget in prop_oneof![Just(usize::MAX), 600..4_000_usize],
+    ) {
+        let mut lab = Lab::with(Rules::Ours, budget);
+        for observation in recording {
+            lab.see(observation["seen"].as_f64().unwrap(), observation);
+            lab.state.tasks.check();
+            for (query, sort) in &queries {
+                let mut query = query.clone();
+                for _ in 0..4 {
+                    query.cursor = lab.state.tasks.check_window(&query, *sort, lab.state.now()).cursor;
+                    if query.cursor.is_none() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
 }

@@ -5,8 +5,9 @@ use super::{Attempt, Entry, Fact, Source, Task, TaskState, Times, fill, learn};
 use crate::celery::event::{TaskEvent, TaskEventKind};
 use crate::celery::{Event, instant};
 use crate::state::observation::Micros;
-use crate::state::store::Interner;
+use crate::state::store::Names;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Whose rules merge events that come out of order.
@@ -89,12 +90,12 @@ impl Task {
         told: &TaskEvent,
         seen: Micros,
         rules: Rules,
-        names: &mut Interner,
+        names: &mut Names,
     ) {
         let news = News { told, at: event.timestamp, sender: names.intern(&event.hostname) };
         let client = told.kind == TaskEventKind::Sent;
         self.note(Entry {
-            kind: names.intern(&format!("task-{}", told.kind.subject())),
+            kind: names.intern(&event_type(&told.kind)),
             at: Some(news.at),
             seen,
             source: Source::Event,
@@ -107,7 +108,7 @@ impl Task {
         }
     }
 
-    fn event_as_celery(&mut self, news: &News<'_>, names: &mut Interner) {
+    fn event_as_celery(&mut self, news: &News<'_>, names: &mut Names) {
         let told = news.told;
         let state = TaskState::told_by(&told.kind);
         let run = &mut self.current;
@@ -135,7 +136,7 @@ impl Task {
     }
 
     /// `__dict__.update`: what the event carries replaces what was known, also by nothing.
-    fn describe_as_celery(&mut self, news: &News<'_>, names: &mut Interner) {
+    fn describe_as_celery(&mut self, news: &News<'_>, names: &mut Names) {
         let told = news.told;
         let mut name =
             |text: &Option<String>| text.as_ref().map(|text| news.fact(names.intern(text)));
@@ -154,7 +155,7 @@ impl Task {
         self.expires = told.expires.as_deref().and_then(instant).map(|at| news.fact(at));
     }
 
-    fn event_as_ours(&mut self, news: &News<'_>, names: &mut Interner) {
+    fn event_as_ours(&mut self, news: &News<'_>, names: &mut Names) {
         if self.begins_attempt(news) {
             // The redelivered message is the same one; a retried one counts one more.
             let again = u64::from(self.current.state == TaskState::Retry);
@@ -271,7 +272,7 @@ impl Task {
 
     /// What `task-sent` and `task-received` say of the message. Of the newest attempt it replaces
     /// what was known, of another it only fills.
-    fn describe(&mut self, news: &News<'_>, newest: bool, names: &mut Interner) {
+    fn describe(&mut self, news: &News<'_>, newest: bool, names: &mut Names) {
         let told = news.told;
         let received = told.kind == TaskEventKind::Received;
         let first = if newest && received { learn } else { fill };
@@ -410,6 +411,21 @@ impl News<'_> {
     fn describes(&self) -> bool {
         matches!(self.told.kind, TaskEventKind::Sent | TaskEventKind::Received)
     }
+}
+
+/// The type of an event as Celery writes it.
+fn event_type(kind: &TaskEventKind) -> Cow<'static, str> {
+    Cow::Borrowed(match kind {
+        TaskEventKind::Sent => "task-sent",
+        TaskEventKind::Received => "task-received",
+        TaskEventKind::Started => "task-started",
+        TaskEventKind::Succeeded => "task-succeeded",
+        TaskEventKind::Failed => "task-failed",
+        TaskEventKind::Retried => "task-retried",
+        TaskEventKind::Revoked => "task-revoked",
+        TaskEventKind::Rejected => "task-rejected",
+        TaskEventKind::Custom(subject) => return format!("task-{subject}").into(),
+    })
 }
 
 /// The progress that a custom event tells. A number that JSON cannot express arrives as null: it

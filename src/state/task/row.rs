@@ -134,7 +134,7 @@ impl Task {
     }
 
     /// What views draw instead of the state, where that is another word.
-    fn drawn(&self) -> Option<&'static str> {
+    pub fn drawn(&self) -> Option<&'static str> {
         if self.orphaned.is_some() {
             Some("ORPHANED")
         } else if self.place == Some(Place::Scheduled) {

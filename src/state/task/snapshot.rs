@@ -8,7 +8,7 @@ use super::{
 use crate::celery::control::RequestInfo;
 use crate::celery::{TaskMessage, TaskMeta, display, instant};
 use crate::state::observation::{Micros, seconds};
-use crate::state::store::Interner;
+use crate::state::store::Names;
 use std::sync::Arc;
 
 /// Looks at a living worker's `active` in a row that must miss a task until it counts as ended.
@@ -21,7 +21,7 @@ impl Task {
         message: &TaskMessage,
         queue: &str,
         source: Source,
-        names: &mut Interner,
+        names: &mut Names,
     ) {
         let runs = self.current.begun().is_some();
         if self.message.is_none() || message.retries >= self.retries() {
@@ -116,7 +116,7 @@ impl Task {
         info: &RequestInfo,
         worker: Arc<str>,
         place: Place,
-        names: &mut Interner,
+        names: &mut Names,
     ) {
         if self.is_stale(info.time_start) {
             return;
@@ -198,7 +198,7 @@ impl Task {
     }
 
     /// A result as stored, read at `seen`.
-    pub fn result(&mut self, meta: &TaskMeta, seen: Micros, names: &mut Interner) {
+    pub fn result(&mut self, meta: &TaskMeta, seen: Micros, names: &mut Names) {
         self.describe_result(meta, names);
         let state = TaskState::named(&meta.status);
         let begun = self.current.begun();
@@ -231,7 +231,7 @@ impl Task {
     }
 
     /// What `result_extended` and the message's own facts tell.
-    fn describe_result(&mut self, meta: &TaskMeta, names: &mut Interner) {
+    fn describe_result(&mut self, meta: &TaskMeta, names: &mut Names) {
         let source = Source::Backend;
         if let Some(name) = &meta.name {
             fill(&mut self.name, names.intern(name), source);
@@ -291,7 +291,7 @@ impl Attempt {
         self.state_source = Some(source);
     }
 
-    fn outcome_stored(&mut self, meta: &TaskMeta, names: &mut Interner) {
+    fn outcome_stored(&mut self, meta: &TaskMeta, names: &mut Names) {
         let source = Source::Backend;
         if let Some(worker) = &meta.worker {
             fill(&mut self.worker, names.intern(worker), source);

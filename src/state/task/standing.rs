@@ -21,7 +21,6 @@ pub(in crate::state) struct Standing {
     pub due: Option<Micros>,
     /// Since when nobody knows where it is.
     pub adrift: Option<Micros>,
-    pub bytes: usize,
 }
 
 impl Task {
@@ -41,7 +40,6 @@ impl Task {
             finished: self.place == Some(Place::Done),
             due: self.eta.as_ref().filter(|_| scheduled).map(|eta| seconds::to_micros(eta.value)),
             adrift: self.adrift(),
-            bytes: self.bytes(),
         }
     }
 

@@ -26,7 +26,7 @@ fn differences(stream: &Value) -> Vec<String> {
     };
     let tasks = stream["tasks"].as_object().unwrap();
     for (uuid, theirs) in tasks {
-        let ours = state.tasks.get(uuid).map_or(Value::Null, task);
+        let ours = state.tasks.get(uuid).as_ref().map_or(Value::Null, task);
         compare(uuid, ours, &comparable(theirs));
     }
     compare("tasks", state.tasks.len().into(), &tasks.len().into());

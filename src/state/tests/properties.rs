@@ -9,7 +9,12 @@ const NOUNS: [Noun; 4] = [Noun::Task, Noun::Name, Noun::Worker, Noun::Queue];
 
 /// Observations as a recording holds them, a moment apart.
 fn recording() -> impl Strategy<Value = Vec<Value>> {
-    prop::collection::vec((kind(), 1..4_000_u32), 1..60).prop_map(|kinds| {
+    recording_of(kind())
+}
+
+/// Observations of a kind.
+pub fn recording_of(kind: impl Strategy<Value = Value>) -> impl Strategy<Value = Vec<Value>> {
+    prop::collection::vec((kind, 1..4_000_u32), 1..60).prop_map(|kinds| {
         let mut at = 1_000_000.0;
         let observation = |(mut kind, pause): (Value, u32)| {
             at += f64::from(pause) / 100.0;
@@ -20,8 +25,10 @@ fn recording() -> impl Strategy<Value = Vec<Value>> {
     })
 }
 
-fn kind() -> impl Strategy<Value = Value> {
-    let uuid = || prop::sample::select(vec!["a", "b", "c", "été"]);
+/// Any observation.
+pub fn kind() -> impl Strategy<Value = Value> {
+    let uuid =
+        || prop::sample::select(vec!["a", "b", "été", "5f2c9e10-0000-4000-8000-000000000077"]);
     let host = || prop::sample::select(vec!["w1@lab", "w2@lab"]);
     let queue = || prop::sample::select(vec!["celery", "high"]);
     let at = || (0..2_000_u32).prop_map(|at| 1_000_000.0 + f64::from(at));
@@ -127,7 +134,8 @@ fn readable(state: &State) -> Vec<(Option<Noun>, String, u64, Value)> {
         for (key, revision) in page.keys {
             let row = match noun {
                 Noun::Task => {
-                    let mut details = json!(state.task(&key, true));
+                    let told = state.task(&key, true, |task| serde_json::to_value(task).unwrap());
+                    let mut details = told.unwrap();
                     // Relatives are other records, a position is the queue's: not this record's news.
                     for other in ["workflow", "position"] {
                         details.as_object_mut().unwrap().remove(other);

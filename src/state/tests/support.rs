@@ -70,7 +70,8 @@ impl Lab {
 
     /// What `task/get` shows.
     pub fn details(&self, uuid: &str) -> Value {
-        self.state.task(uuid, false).map_or(Value::Null, |task| json!(task))
+        let told = self.state.task(uuid, false, |details| serde_json::to_value(details).unwrap());
+        told.unwrap_or(Value::Null)
     }
 
     pub fn keys(&self, noun: Noun, query: Query) -> Vec<String> {

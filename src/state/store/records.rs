@@ -1,0 +1,271 @@
+//! The packed records by slot and by id. A slot is a small number that a task keeps as long as it
+//! is known, and that another gets afterwards.
+
+use super::facets::{NONE, Values};
+use super::key::Key;
+use super::log::{At, Log};
+use super::names::Names;
+use super::row::Row;
+use crate::state::observation::Micros;
+use crate::state::task::{Place, Task, TaskState};
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+/// Heads of a chunk. A single long list would be copied whenever it grows.
+const CHUNK: usize = 4096;
+
+/// Tables of ids. A single large one would be rehashed at once whenever it grows.
+const SHARDS: usize = 64;
+
+/// What a state's code is multiplied by, to make room for what is drawn instead of it.
+const DRAWN: u32 = 4;
+
+/// The first code of a custom state; the number of its name is added.
+const CUSTOM: u32 = 8;
+
+/// What indexes, orders and the commonest filters ask of a task.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// The id, where it is a UUID; else the record begins with it.
+    pub uuid: Option<std::num::NonZeroU128>,
+    pub seen: Micros,
+    pub revision: u64,
+    pub at: At,
+    pub values: Values,
+    /// A worker's own list names it.
+    pub listed: bool,
+}
+
+/// All records.
+#[derive(Debug)]
+pub struct Records {
+    chunks: Vec<Chunk>,
+    /// Slots that were given so far, whether or not they are in use.
+    given: u32,
+    free: Vec<u32>,
+    shards: Vec<HashTable<u32>>,
+    hasher: RandomState,
+    len: usize,
+    pub log: Log,
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    heads: Vec<Option<Head>>,
+    /// Seconds, rounded; not a number where unknown. An order looks at all of them.
+    runtimes: Vec<f32>,
+}
+
+impl Default for Records {
+    fn default() -> Records {
+        Records {
+            chunks: Vec::new(),
+            given: 0,
+            free: Vec::new(),
+            shards: std::iter::repeat_with(HashTable::new).take(SHARDS).collect(),
+            hasher: RandomState::default(),
+            len: 0,
+            log: Log::default(),
+        }
+    }
+}
+
+impl Records {
+    /// Bytes that each task takes beside its record: head, runtime, id table, order, bitmaps.
+    pub const OVERHEAD: usize = size_of::<Option<Head>>() + 4 + 8 + 26 + 10;
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The slot of an id.
+    pub fn find(&self, id: &str) -> Option<u32> {
+        let key = Key::of(id);
+        let hash = self.hasher.hash_one(key);
+        let same = |slot: &u32| self.key(*slot) == Some(key);
+        self.shards[shard(hash)].find(hash, same).copied()
+    }
+
+    /// A slot for an id that is not known yet.
+    pub fn enter(&mut self, id: &str) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.given += 1;
+            self.given - 1
+        });
+        let (chunk, place) = (slot as usize / CHUNK, slot as usize % CHUNK);
+        if chunk == self.chunks.len() {
+            let (heads, runtimes) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
+            self.chunks.push(Chunk { heads, runtimes });
+        }
+        let chunk = &mut self.chunks[chunk];
+        if place == chunk.heads.len() {
+            chunk.heads.push(None);
+            chunk.runtimes.push(f32::NAN);
+        }
+        let hash = self.hasher.hash_one(Key::of(id));
+        let Records { shards, chunks, log, hasher, .. } = self;
+        let rehash = |slot: &u32| key_in(chunks, log, *slot).map_or(0, |key| hasher.hash_one(key));
+        shards[shard(hash)].insert_unique(hash, slot, rehash);
+        self.len += 1;
+        slot
+    }
+
+    /// Forgets a task.
+    pub fn remove(&mut self, slot: u32) {
+        let Some(head) = self.head(slot).copied() else { return };
+        if let Some(key) = self.key(slot) {
+            let hash = self.hasher.hash_one(key);
+            if let Ok(entry) = self.shards[shard(hash)].find_entry(hash, |known| *known == slot) {
+                entry.remove();
+            }
+        }
+        self.log.release(head.at);
+        let chunk = &mut self.chunks[slot as usize / CHUNK];
+        chunk.heads[slot as usize % CHUNK] = None;
+        chunk.runtimes[slot as usize % CHUNK] = f32::NAN;
+        self.free.push(slot);
+        self.len -= 1;
+    }
+
+    /// The head of a slot in use.
+    pub fn head(&self, slot: u32) -> Option<&Head> {
+        self.chunks.get(slot as usize / CHUNK)?.heads.get(slot as usize % CHUNK)?.as_ref()
+    }
+
+    /// Replaces what a slot holds. The record that stood there is dead.
+    pub fn set(&mut self, slot: u32, head: Head, runtime: Option<f64>) {
+        let chunk = &mut self.chunks[slot as usize / CHUNK];
+        let before = chunk.heads[slot as usize % CHUNK].replace(head);
+        chunk.runtimes[slot as usize % CHUNK] = runtime.map_or(f32::NAN, rounded);
+        if let Some(before) = before {
+            self.log.release(before.at);
+        }
+    }
+
+    /// Marks a slot as changed.
+    pub fn touch(&mut self, slot: u32, revision: u64) {
+        let chunk = self.chunks.get_mut(slot as usize / CHUNK);
+        let head = chunk.and_then(|chunk| chunk.heads.get_mut(slot as usize % CHUNK));
+        if let Some(head) = head.and_then(Option::as_mut) {
+            head.revision = revision;
+        }
+    }
+
+    /// Frees a piece of the room that dead records take, where it is too much.
+    pub fn compact(&mut self) {
+        let Records { log, chunks, .. } = self;
+        log.compact(|slot, at, append| {
+            let chunk = chunks.get_mut(slot as usize / CHUNK);
+            let head = chunk.and_then(|chunk| chunk.heads.get_mut(slot as usize % CHUNK));
+            if let Some(head) = head.and_then(Option::as_mut)
+                && head.at == at
+            {
+                head.at = append();
+            }
+        });
+    }
+
+    /// The id of a slot in use.
+    pub fn key(&self, slot: u32) -> Option<Key<'_>> {
+        key_in(&self.chunks, &self.log, slot)
+    }
+
+    /// A task as filters and orders see it.
+    pub fn row<'a>(&'a self, slot: u32, names: &'a Names) -> Option<Row<'a>> {
+        let head = self.head(slot)?;
+        Some(Row::new(head, self.log.get(head.at), names))
+    }
+
+    /// Slots in use, in order.
+    pub fn slots(&self) -> impl Iterator<Item = u32> {
+        let all = self.chunks.iter().flat_map(|chunk| &chunk.heads).zip(0..);
+        all.filter_map(|(head, slot)| head.is_some().then_some(slot))
+    }
+
+    /// All rounded runtimes, by slot.
+    pub fn runtimes(&self) -> impl Iterator<Item = (u32, f32)> {
+        (0..).zip(self.chunks.iter().flat_map(|chunk| chunk.runtimes.iter().copied()))
+    }
+
+    /// The rounded runtime of a slot.
+    pub fn runtime(&self, slot: u32) -> f32 {
+        self.chunks[slot as usize / CHUNK].runtimes[slot as usize % CHUNK]
+    }
+}
+
+fn key_in<'a>(chunks: &[Chunk], log: &'a Log, slot: u32) -> Option<Key<'a>> {
+    let head = chunks.get(slot as usize / CHUNK)?.heads.get(slot as usize % CHUNK)?.as_ref()?;
+    Some(head.key(|| log.get(head.at)))
+}
+
+impl Head {
+    /// The id; `record` is the task's own, which is read only where the id stands there.
+    pub fn key<'a>(&self, record: impl FnOnce() -> &'a [u8]) -> Key<'a> {
+        match self.uuid {
+            Some(uuid) => Key::Uuid(uuid.get()),
+            None => Key::Text(Row::text_id(record())),
+        }
+    }
+
+    /// It ended.
+    pub fn ended(&self) -> bool {
+        self.values.place == Place::Done as u32
+    }
+}
+
+impl Values {
+    /// What a task shows. Its names must be written down already.
+    pub fn of(task: &Task, names: &Names) -> Values {
+        let drawn = match task.drawn() {
+            None => 0,
+            Some("SCHEDULED") => 1,
+            Some(_) => 2,
+        };
+        let number = |name: Option<&std::sync::Arc<str>>| {
+            name.and_then(|name| names.number(name)).unwrap_or(NONE)
+        };
+        let state = match &task.current.state {
+            TaskState::Custom(word) => CUSTOM + number(Some(word)),
+            state => u32::from(state.code()),
+        };
+        Values {
+            state: state * DRAWN + drawn,
+            place: task.place.map_or(NONE, |place| place as u32),
+            name: number(task.name.as_ref().map(|name| &name.value)),
+            queue: number(task.queue.as_ref().map(|queue| &queue.value)),
+            worker: number(task.worker()),
+        }
+    }
+}
+
+/// The word of a state's value.
+pub fn state_word(value: u32, names: &Names) -> &str {
+    let code = value / DRAWN;
+    let known = u8::try_from(code).ok().and_then(TaskState::word_of);
+    known.unwrap_or_else(|| names.text(code - CUSTOM))
+}
+
+/// What is drawn instead of the state of a value.
+pub fn drawn_word(value: u32) -> Option<&'static str> {
+    match value % DRAWN {
+        0 => None,
+        1 => Some("SCHEDULED"),
+        _ => Some("ORPHANED"),
+    }
+}
+
+/// A runtime that is no number is as the greatest or the least one, as in an order of floats: "not a
+/// number" here means unknown.
+fn rounded(runtime: f64) -> f32 {
+    match runtime.is_nan() {
+        true => f32::INFINITY.copysign(runtime as f32),
+        false => runtime as f32,
+    }
+}
+
+fn shard(hash: u64) -> usize {
+    // The table itself uses the lowest and the highest bits.
+    (hash >> 40) as usize % SHARDS
+}

@@ -1,0 +1,127 @@
+//! A packed task as filters and orders see it: reads only what it is asked for.
+
+use super::codec::{Bytes, Reader};
+use super::facets::NONE;
+use super::key::Key;
+use super::names::{NameId, Names};
+use super::records::{Head, drawn_word, state_word};
+use crate::state::observation::seconds::from_micros;
+use crate::state::query::{Cell, Record};
+use crate::state::task::{Place, Task};
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+/// Texts that a record begins with, in the order of [`Task::pass_texts`].
+const TEXTS: usize = 4;
+
+/// One task.
+pub struct Row<'a> {
+    pub head: &'a Head,
+    record: &'a [u8],
+    names: &'a Names,
+    id: OnceCell<String>,
+    whole: OnceCell<Box<Task>>,
+}
+
+impl<'a> Row<'a> {
+    /// The row of a head and its record.
+    pub fn new(head: &'a Head, record: &'a [u8], names: &'a Names) -> Row<'a> {
+        Row { head, record, names, id: OnceCell::new(), whole: OnceCell::new() }
+    }
+
+    /// The id at the beginning of a record whose id is no UUID.
+    pub fn text_id(record: &[u8]) -> &str {
+        Bytes(record).text()
+    }
+
+    /// The id, for comparison.
+    pub fn id(&self) -> Key<'a> {
+        self.head.key(|| self.record)
+    }
+
+    /// The record behind the id.
+    fn bytes(&self) -> Bytes<'a> {
+        let mut bytes = Bytes(self.record);
+        if self.head.uuid.is_none() {
+            bytes.text();
+        }
+        bytes
+    }
+
+    /// The whole task. `met` gets the number of every name in its record.
+    pub fn task(&self, met: Option<&mut Vec<NameId>>) -> Task {
+        let id = self.key();
+        let mut task = Task::new(id.into());
+        let (bytes, names, seen) = (self.bytes(), self.names, self.head.seen);
+        task.pass(&mut Reader { bytes, names, id, seen, met });
+        task.revision = self.head.revision;
+        task.seen = seen;
+        task.place = place(self.head.values.place);
+        task
+    }
+
+    fn name(&self, id: NameId) -> Option<Cell<'_>> {
+        (id != NONE).then(|| Cell::Text(self.names.text(id)))
+    }
+
+    /// One of the texts that come first, by its place among them.
+    fn text(&self, place: usize) -> Option<Cell<'_>> {
+        let mut bytes = self.bytes();
+        (0..place).for_each(|_| bytes.skip_text_fact());
+        bytes.text_fact().map(Cell::Text)
+    }
+
+    /// A task of which nothing is known but the numbers.
+    fn numbers(&self) -> Task {
+        let mut task = Task::new(Arc::default());
+        let mut bytes = self.bytes();
+        (0..TEXTS).for_each(|_| bytes.skip_text_fact());
+        let (names, seen) = (self.names, self.head.seen);
+        task.pass_numbers(&mut Reader { bytes, names, id: "", seen, met: None });
+        task
+    }
+
+    fn whole(&self) -> &Task {
+        self.whole.get_or_init(|| Box::new(self.task(None)))
+    }
+}
+
+impl Record for Row<'_> {
+    fn key(&self) -> &str {
+        self.id.get_or_init(|| self.id().text().into_owned())
+    }
+
+    fn revision(&self) -> u64 {
+        self.head.revision
+    }
+
+    fn field(&self, name: &str) -> Option<Cell<'_>> {
+        let values = self.head.values;
+        match name {
+            "seen" => Some(Cell::Number(from_micros(self.head.seen))),
+            "uuid" => Some(Cell::Text(self.key())),
+            "state" => Some(Cell::Text(state_word(values.state, self.names))),
+            "drawn" => drawn_word(values.state).map(Cell::Text),
+            "place" => place(values.place).map(|place| Cell::Text(place.as_str())),
+            "name" => self.name(values.name),
+            "queue" => self.name(values.queue),
+            "worker" => self.name(values.worker),
+            "args" => self.text(0),
+            "kwargs" => self.text(1),
+            "result" => self.text(2),
+            "exception" => self.text(3),
+            "sent" | "received" | "started" | "succeeded" | "failed" | "retried" | "revoked"
+            | "rejected" | "eta" | "expires" | "runtime" | "retries" => {
+                match self.numbers().field(name) {
+                    Some(Cell::Number(number)) => Some(Cell::Number(number)),
+                    _ => None,
+                }
+            }
+            name => self.whole().field(name),
+        }
+    }
+}
+
+fn place(value: u32) -> Option<Place> {
+    u8::try_from(value).ok().and_then(Place::from_code)
+}

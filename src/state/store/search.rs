@@ -1,0 +1,283 @@
+//! Queries answered from indexes: which tasks match ([`matches`](mod@matches)), and the first of
+//! them in an order ([`Store::first`]) by whichever index is cheapest. Sort, cursor and verdicts
+//! mean what [`query`](crate::state::query) and the filter say; only the way there is another.
+
+mod best;
+mod matches;
+
+pub(super) use matches::Cache;
+
+use super::Store;
+use super::facets::{Facet, Facets, NONE};
+use super::key::Key;
+use super::records::state_word;
+use super::row::Row;
+use crate::error::Result;
+use crate::state::observation::{Micros, seconds};
+use crate::state::query::{Cell, Cursor, Page, Place, Query, Record, Sort};
+use crate::state::task::Place as TaskPlace;
+use best::Best;
+use matches::Rows;
+use roaring::RoaringBitmap;
+use std::cmp::Ordering;
+
+/// Looking a row up by its slot costs about so many steps along an order.
+const LOOK_UP: u64 = 4;
+
+/// The first rows of an order: behind a place, and no more than so many.
+struct Ask<'a> {
+    rows: &'a Rows,
+    sort: Sort,
+    after: Option<Place<'a>>,
+    wanted: usize,
+}
+
+/// A value that outlives its row.
+enum Value {
+    Text(Box<str>),
+    Number(f64),
+}
+
+impl Store {
+    /// The window of a query.
+    pub fn window(&self, query: &Query, sort: Sort, now: Micros) -> Result<Page> {
+        let cursor = query.cursor.as_deref().map(|text| Cursor::read(text, sort)).transpose()?;
+        let (rows, undecided) = self.matching(&query.filter, now);
+        let total = rows.len(self);
+        let end = query.offset.saturating_add(query.limit);
+        let after = cursor.as_ref().map(Cursor::place);
+        let wanted = end.saturating_add(1);
+        let mut slots = self.first(&Ask { rows: &rows, sort, after, wanted });
+        let more = slots.len() > end;
+        slots.truncate(end);
+        let row = |slot: u32| self.records.row(slot, &self.names);
+        let last = slots.last().filter(|_| more).and_then(|slot| row(*slot));
+        let cursor = last.and_then(|row| {
+            Cursor::at(sort, &Place { value: row.field(sort.column), key: row.key() }).write()
+        });
+        let shown = slots.into_iter().skip(query.offset).filter_map(row);
+        let keys = shown.map(|row| (row.key().to_owned(), row.head.revision)).collect();
+        Ok(Page { keys, total, exact: true, cursor, undecided })
+    }
+
+    fn first(&self, ask: &Ask<'_>) -> Vec<u32> {
+        match ask.sort.column {
+            "seen" if self.walks(ask) => self.by_time(ask),
+            "state" | "place" | "name" | "queue" | "worker" => self.by_facet(ask),
+            "runtime" => self.by_runtime(ask),
+            _ => self.by_value(ask),
+        }
+    }
+
+    /// Going along the order by time until enough match is cheaper than looking at all that match.
+    fn walks(&self, ask: &Ask<'_>) -> bool {
+        let (all, matching) = (self.len() as u64, ask.rows.len(self));
+        let steps = (ask.wanted as u64).min(matching).saturating_mul(all) / matching.max(1);
+        steps <= matching.saturating_mul(LOOK_UP)
+    }
+
+    fn by_time(&self, ask: &Ask<'_>) -> Vec<u32> {
+        let after = ask.after.as_ref().and_then(|place| match place.value {
+            Some(Cell::Number(seen)) => Some((seconds::to_micros(seen), Key::of(place.key))),
+            _ => None,
+        });
+        let from = after.map(|(seen, _)| seen);
+        if ask.sort.descending {
+            self.walk(ask, self.order.newest(from.unwrap_or(Micros::MAX)), after)
+        } else {
+            self.walk(ask, self.order.oldest(from.unwrap_or(Micros::MIN)), after)
+        }
+    }
+
+    /// Rows of one time come in any order; they belong in that of their ids.
+    fn walk(
+        &self,
+        ask: &Ask<'_>,
+        order: impl Iterator<Item = (Micros, u32)>,
+        after: Option<(Micros, Key<'_>)>,
+    ) -> Vec<u32> {
+        let mut found: Vec<u32> = Vec::new();
+        let mut order = order.peekable();
+        while found.len() < ask.wanted
+            && let Some((seen, _)) = order.peek().copied()
+        {
+            let behind = after.filter(|(at, _)| *at == seen).map(|(_, key)| key);
+            let mut ids: Vec<(Key<'_>, u32)> = Vec::new();
+            while let Some((_, slot)) = order.next_if(|(at, _)| *at == seen) {
+                if ask.rows.contains(slot)
+                    && let Some(id) = self.records.key(slot)
+                    && behind.is_none_or(|behind| id > behind)
+                {
+                    ids.push((id, slot));
+                }
+            }
+            ids.sort_unstable();
+            found.extend(ids.into_iter().map(|(_, slot)| slot));
+        }
+        found.truncate(ask.wanted);
+        found
+    }
+
+    /// The facet of a column.
+    fn facet(&self, column: &str) -> Option<&Facet> {
+        let Facets { state, place, name, queue, worker, .. } = &self.facets;
+        Some(match column {
+            "state" => state,
+            "place" => place,
+            "name" => name,
+            "queue" => queue,
+            "worker" => worker,
+            _ => return None,
+        })
+    }
+
+    /// The text of a value in the facet of a column.
+    fn text_of(&self, column: &str, value: u32) -> Option<&str> {
+        match column {
+            _ if value == NONE => None,
+            "state" => Some(state_word(value, &self.names)),
+            "place" => {
+                let place = u8::try_from(value).ok().and_then(TaskPlace::from_code);
+                place.map(TaskPlace::as_str)
+            }
+            _ => Some(self.names.text(value)),
+        }
+    }
+
+    /// One value after the other, in the order of their texts; within each by id.
+    fn by_facet(&self, ask: &Ask<'_>) -> Vec<u32> {
+        let column = ask.sort.column;
+        let Some(facet) = self.facet(column) else { return Vec::new() };
+        let order = |a: Option<&str>, b: Option<&str>| {
+            ask.sort.order(a.map(Cell::Text).as_ref(), b.map(Cell::Text).as_ref())
+        };
+        let mut values: Vec<(Option<&str>, &RoaringBitmap)> =
+            facet.iter().map(|(value, tasks)| (self.text_of(column, value), tasks)).collect();
+        values.sort_by(|a, b| order(a.0, b.0));
+        let mut found = Vec::new();
+        for alike in values.chunk_by(|a, b| a.0 == b.0) {
+            let missing = ask.wanted - found.len();
+            if missing == 0 {
+                break;
+            }
+            let value = alike[0].0.map(Cell::Text);
+            let after = ask.after.as_ref();
+            let behind = match after.map(|at| ask.sort.order(value.as_ref(), at.value.as_ref())) {
+                Some(Ordering::Less) => continue,
+                Some(Ordering::Equal) => after.map(|at| Key::of(at.key)),
+                Some(Ordering::Greater) | None => None,
+            };
+            let mut best = Best::new(missing, |a: &(Key<'_>, u32), b| a.cmp(b));
+            for slot in alike.iter().flat_map(|(_, tasks)| ask.rows.among(tasks)) {
+                let id = self.records.key(slot);
+                if let Some(id) = id.filter(|id| behind.is_none_or(|behind| *id > behind)) {
+                    best.offer((id, slot));
+                }
+            }
+            found.extend(best.into_sorted().into_iter().map(|(_, slot)| slot));
+        }
+        found
+    }
+
+    /// Rounded runtimes decide all but ties.
+    fn by_runtime(&self, ask: &Ask<'_>) -> Vec<u32> {
+        let compare = |a: &(f32, u32), b: &(f32, u32)| {
+            let by_rounded = match (a.0.is_nan(), b.0.is_nan()) {
+                (true, true) => Ordering::Equal,
+                (true, false) => Ordering::Greater,
+                (false, true) => Ordering::Less,
+                (false, false) if ask.sort.descending => b.0.total_cmp(&a.0),
+                (false, false) => a.0.total_cmp(&b.0),
+            };
+            by_rounded.then_with(|| self.compare_exactly(ask.sort, a.1, b.1))
+        };
+        let mut best = Best::new(ask.wanted, compare);
+        // Most rows are far from the first ones, which a comparison of two numbers tells.
+        let mut bound = f32::NAN;
+        let mut offer = |slot: u32, runtime: f32| {
+            let far = if ask.sort.descending { runtime < bound } else { runtime > bound };
+            if far || (runtime.is_nan() && !bound.is_nan()) {
+                return;
+            }
+            if self.records.head(slot).is_some() && self.is_behind(slot, ask) {
+                best.offer((runtime, slot));
+                bound = best.bound().map_or(f32::NAN, |(runtime, _)| *runtime);
+            }
+        };
+        match ask.rows {
+            Rows::All => self.records.runtimes().for_each(|(slot, runtime)| offer(slot, runtime)),
+            Rows::Some(rows) => {
+                rows.iter().for_each(|slot| offer(slot, self.records.runtime(slot)));
+            }
+        }
+        best.into_sorted().into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    fn compare_exactly(&self, sort: Sort, a: u32, b: u32) -> Ordering {
+        let row = |slot| self.records.row(slot, &self.names);
+        let (Some(a), Some(b)) = (row(a), row(b)) else { return Ordering::Equal };
+        let by_value = sort.order(a.field(sort.column).as_ref(), b.field(sort.column).as_ref());
+        by_value.then_with(|| a.id().cmp(&b.id()))
+    }
+
+    /// It comes behind the place that is asked for.
+    fn is_behind(&self, slot: u32, ask: &Ask<'_>) -> bool {
+        let Some(after) = &ask.after else { return true };
+        let Some(row) = self.records.row(slot, &self.names) else { return false };
+        ask.stands(&row, after.value.as_ref(), || Key::of(after.key)) == Ordering::Greater
+    }
+
+    /// Looks at every row that matches.
+    fn by_value(&self, ask: &Ask<'_>) -> Vec<u32> {
+        let id = |slot: &u32| self.records.key(*slot);
+        let compare = |a: &(Option<Value>, u32), b: &(Option<Value>, u32)| {
+            let (x, y) = (a.0.as_ref().map(Value::cell), b.0.as_ref().map(Value::cell));
+            let by_value = ask.sort.order(x.as_ref(), y.as_ref());
+            by_value.then_with(|| id(&a.1).cmp(&id(&b.1)))
+        };
+        let mut best = Best::new(ask.wanted, compare);
+        for slot in ask.rows.iter(self) {
+            let Some(row) = self.records.row(slot, &self.names) else { continue };
+            let admitted = best.bound().is_none_or(|(value, bound)| {
+                let value = value.as_ref().map(Value::cell);
+                let key = || id(bound).unwrap_or(Key::Uuid(0));
+                ask.stands(&row, value.as_ref(), key) == Ordering::Less
+            });
+            if admitted && self.is_behind(slot, ask) {
+                best.offer((row.field(ask.sort.column).and_then(Value::of), slot));
+            }
+        }
+        best.into_sorted().into_iter().map(|(_, slot)| slot).collect()
+    }
+}
+
+impl Ask<'_> {
+    /// Where a row stands to a place of this order.
+    fn stands<'k>(
+        &self,
+        row: &Row<'_>,
+        value: Option<&Cell<'_>>,
+        key: impl FnOnce() -> Key<'k>,
+    ) -> Ordering {
+        let by_value = self.sort.order(row.field(self.sort.column).as_ref(), value);
+        by_value.then_with(|| row.id().cmp(&key()))
+    }
+}
+
+impl Value {
+    /// Tasks have no column that is a list.
+    fn of(cell: Cell<'_>) -> Option<Value> {
+        match cell {
+            Cell::Text(text) => Some(Value::Text(text.into())),
+            Cell::Number(number) => Some(Value::Number(number)),
+            Cell::List(_) => None,
+        }
+    }
+
+    fn cell(&self) -> Cell<'_> {
+        match self {
+            Value::Text(text) => Cell::Text(text),
+            Value::Number(number) => Cell::Number(*number),
+        }
+    }
+}
