@@ -40,7 +40,7 @@ pub(super) use judge::Verdict;
 
 use fields::Field;
 use number::Bound;
-use pattern::Pattern;
+pub(super) use pattern::Pattern;
 use time::Moment;
 
 /// Characters of filter text at most: over a thousand ids.

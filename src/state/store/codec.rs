@@ -1,6 +1,6 @@
 //! Facts as bytes: [`Writer`] and [`Reader`] are the two directions of an [`Archive`].
 
-use super::key::{uuid_of, written};
+use super::key::{Key, uuid_of};
 use super::names::{NameId, Names};
 use crate::state::observation::{Micros, seconds};
 use crate::state::task::Archive;
@@ -193,8 +193,8 @@ impl Archive for Reader<'_> {
         *id = match self.bytes.byte() {
             OWN => self.id.into(),
             UUID => {
-                written(u128::from_le_bytes(self.bytes.take(16).try_into().unwrap_or_default()))
-                    .into()
+                let uuid = u128::from_le_bytes(self.bytes.take(16).try_into().unwrap_or_default());
+                Key::Uuid(uuid).text().into()
             }
             _ => self.bytes.text().into(),
         };

@@ -25,7 +25,7 @@ impl<'a> Key<'a> {
     /// The id.
     pub fn text(self) -> Cow<'a, str> {
         match self {
-            Key::Uuid(uuid) => Cow::Owned(written(uuid)),
+            Key::Uuid(uuid) => Cow::Owned(uuid::Uuid::from_u128(uuid).to_string()),
             Key::Text(text) => Cow::Borrowed(text),
         }
     }
@@ -49,8 +49,10 @@ pub fn uuid_of(text: &str) -> Option<u128> {
 }
 
 /// A UUID as text.
-pub fn written(uuid: u128) -> String {
-    uuid::Uuid::from_u128(uuid).hyphenated().to_string()
+pub fn written(uuid: u128) -> [u8; 36] {
+    let mut text = [0; 36];
+    uuid::Uuid::from_u128(uuid).hyphenated().encode_lower(&mut text);
+    text
 }
 
 impl PartialEq for Key<'_> {

@@ -2,7 +2,7 @@
 
 use super::codec::{Bytes, Reader};
 use super::facets::NONE;
-use super::key::Key;
+use super::key::{Key, written};
 use super::names::{NameId, Names};
 use super::records::{Head, drawn_word, state_word};
 use crate::state::observation::seconds::from_micros;
@@ -19,7 +19,8 @@ pub struct Row<'a> {
     pub head: &'a Head,
     record: &'a [u8],
     names: &'a Names,
-    id: OnceCell<String>,
+    /// The id as text, where it stands as a number.
+    id: OnceCell<[u8; 36]>,
     whole: OnceCell<Box<Task>>,
 }
 
@@ -88,7 +89,9 @@ impl<'a> Row<'a> {
 
 impl Record for Row<'_> {
     fn key(&self) -> &str {
-        self.id.get_or_init(|| self.id().text().into_owned())
+        let Key::Uuid(uuid) = self.id() else { return Row::text_id(self.record) };
+        let written = self.id.get_or_init(|| written(uuid));
+        std::str::from_utf8(written).unwrap_or_default()
     }
 
     fn revision(&self) -> u64 {

@@ -62,6 +62,7 @@ impl Store {
 
     fn first(&self, ask: &Ask<'_>) -> Vec<u32> {
         match ask.sort.column {
+            _ if ask.rows.len(self) == 0 => Vec::new(),
             "seen" if self.walks(ask) => self.by_time(ask),
             "state" | "place" | "name" | "queue" | "worker" => self.by_facet(ask),
             "runtime" => self.by_runtime(ask),

@@ -6,8 +6,10 @@ use super::super::Store;
 use super::super::facets::NONE;
 use super::super::log::Mark;
 use super::super::records::drawn_word;
-use crate::state::filter::{Filter, Term, Test, Verdict};
+use super::super::row::Row;
+use crate::state::filter::{Filter, Pattern, Term, Test, Verdict};
 use crate::state::observation::Micros;
+use crate::state::query::Record as _;
 use roaring::{MultiOps, RoaringBitmap};
 use std::sync::{Mutex, PoisonError};
 
@@ -195,10 +197,12 @@ impl Store {
             || Judged { term: term.clone(), mark: Mark::default(), said: Said::default() },
             |at| cache.remove(at),
         );
+        let word = Word::of(self, term);
         for (slot, at, _) in self.records.log.since(judged.mark) {
             let Some(row) = self.records.row(slot, &self.names) else { continue };
             if row.head.at == at {
-                judged.said.set(slot, term.verdict(&row, now));
+                let word = word.as_ref().map(|word| word.verdict(slot, &row));
+                judged.said.set(slot, word.unwrap_or_else(|| term.verdict(&row, now)));
             }
         }
         judged.mark = self.records.log.end();
@@ -209,6 +213,46 @@ impl Store {
         cache.insert(0, judged);
         cache.truncate(REMEMBERED);
         said
+    }
+}
+
+/// A word that may stand anywhere in a row. In columns of few values it is looked for once for each
+/// value, not once for each row.
+struct Word<'a> {
+    pattern: &'a Pattern,
+    negated: bool,
+    by_value: RoaringBitmap,
+    /// The other columns.
+    texts: Vec<&'static str>,
+}
+
+impl<'a> Word<'a> {
+    fn of(store: &Store, term: &'a Term) -> Option<Word<'a>> {
+        let Test::Anywhere(columns, pattern) = &term.test else { return None };
+        let mut by_value = RoaringBitmap::new();
+        let mut texts = Vec::new();
+        for column in *columns {
+            let drawn = *column == "drawn";
+            let Some(facet) = store.facet(if drawn { "state" } else { column }) else {
+                texts.push(*column);
+                continue;
+            };
+            for (value, tasks) in facet.iter() {
+                let text = if drawn { drawn_word(value) } else { store.text_of(column, value) };
+                if text.is_some_and(|text| pattern.matches(text)) {
+                    by_value |= tasks;
+                }
+            }
+        }
+        Some(Word { pattern, negated: term.negated, by_value, texts })
+    }
+
+    fn verdict(&self, slot: u32, row: &Row<'_>) -> Verdict {
+        let stands = |column: &&str| {
+            row.field(column).is_some_and(|cell| cell.any(|text| self.pattern.matches(text)))
+        };
+        let holds = self.by_value.contains(slot) || self.texts.iter().any(stands);
+        if holds == self.negated { Verdict::No } else { Verdict::Yes }
     }
 }
 
