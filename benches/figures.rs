@@ -1,11 +1,12 @@
 //! How fast events come in, as a table for `docs/measurements.md`: from the raw envelope to the
 //! state on one thread, and over a real Redis against a reader that decodes nothing, in one run.
 //!
-//! `--quick` takes a hundredth of the events: to try this program, not to measure. `--scale` takes
-//! the tables of [`scale`] alone.
+//! `--quick` takes a hundredth of the events: to try this program, not to measure. `--scale` and
+//! `--manners` take the tables of those modules alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod manners;
 mod scale;
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -53,6 +54,9 @@ fn main() {
     let is = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let shorter = if is("--quick") { 100 } else { 1 };
     let tasks = TASKS / shorter;
+    if is("--manners") {
+        return manners::measure(MANY / shorter);
+    }
     if is("--scale") {
         return scale::measure(MANY / shorter);
     }
@@ -73,6 +77,7 @@ fn main() {
         over_redis(&Traffic::new(tasks, together), together);
     }
     scale::measure(MANY / shorter);
+    manners::measure(MANY / shorter);
     waiting::measure();
 }
 
