@@ -12,7 +12,9 @@ use serde_json::json;
 fn reply_lists(redis: &Redis) -> Vec<(i64, i64)> {
     let keys: Vec<String> = redis.command(&["KEYS", "lazycelery.*"]);
     let ask = |what: &str, key: &str| redis.command::<i64>(&[what, key]);
-    keys.iter().map(|key| (ask("LLEN", key), ask("TTL", key))).collect()
+    let lists = keys.iter().map(|key| (ask("LLEN", key), ask("TTL", key)));
+    // One that was read empty since it was named is gone.
+    lists.filter(|list| *list != (0, -2)).collect()
 }
 
 /// Waits until a late answer lies in a list of ours, and that list expires within the hour.
