@@ -7,11 +7,13 @@ local MANY = 400
 
 local diff = vim.text and vim.text.diff or vim.diff
 
---- The ranges that differ, as vim.diff's indices: { old start, old count, new start, new count }.
+--- Where two lists begin and end to differ.
 ---@param old string[]
 ---@param new string[]
----@return integer[][]
-function M.hunks(old, new)
+---@return integer first
+---@return integer last_old
+---@return integer last_new
+local function differ(old, new)
   local first, last_old, last_new = 1, #old, #new
   while first <= last_old and first <= last_new and old[first] == new[first] do
     first = first + 1
@@ -20,6 +22,15 @@ function M.hunks(old, new)
     last_old = last_old - 1
     last_new = last_new - 1
   end
+  return first, last_old, last_new
+end
+
+--- The ranges that differ, as vim.diff's indices: { old start, old count, new start, new count }.
+---@param old string[]
+---@param new string[]
+---@return integer[][]
+function M.hunks(old, new)
+  local first, last_old, last_new = differ(old, new)
   local gone, come = last_old - first + 1, last_new - first + 1
   if gone == 0 and come == 0 then
     return {}
@@ -78,14 +89,7 @@ end
 ---@param new string[]
 ---@return integer[][]
 function M.moves(old, new)
-  local first, last_old, last_new = 1, #old, #new
-  while first <= last_old and first <= last_new and old[first] == new[first] do
-    first = first + 1
-  end
-  while last_old >= first and last_new >= first and old[last_old] == new[last_new] do
-    last_old = last_old - 1
-    last_new = last_new - 1
-  end
+  local first, last_old, last_new = differ(old, new)
   local gone, come = last_old - first + 1, last_new - first + 1
   if gone == 0 and come == 0 then
     return {}
