@@ -136,6 +136,15 @@ fn a_worker_that_never_spoke_is_counted() {
     let options = |name| Options { name, pool: "solo", ..Options::default() };
     let mut workers = ["w1", "w2"].map(|name| CeleryWorker::launch(&redis, options(name)));
     workers.iter_mut().for_each(CeleryWorker::wait_until_ready);
+    // A worker says that it is ready before it listens: one of another process hears when it does.
+    let mut other = Server::on(&redis);
+    for worker in &workers {
+        wait_until("both to listen", || {
+            let ping = json!({ "method": "ping", "destination": [worker.hostname()] });
+            let answer = other.call("worker/inspect", ping)?;
+            if answer["missing"] == json!([]) { Ok(()) } else { Err(answer) }
+        });
+    }
     workers[1].freeze();
     let inspect = |server: &mut Server| {
         server.call("worker/inspect", json!({ "method": "ping", "timeout": 3 })).unwrap()
