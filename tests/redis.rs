@@ -2,6 +2,8 @@
 
 mod backend;
 mod check;
+mod guards;
+mod jobs;
 mod outages;
 mod queues;
 mod recordings;
@@ -56,6 +58,18 @@ fn wait_for_environment(server: &mut Server, look: impl Fn(&Value) -> bool) -> V
         let row = rows(server, "environment/list", json!({})).swap_remove(0);
         if look(&row) { Ok(row) } else { Err(row) }
     })
+}
+
+/// The rule by which an action is forbidden; `None` where it is let through. Nobody listens to it.
+#[track_caller]
+fn refusal(server: &mut Server) -> Option<String> {
+    let params = json!({ "method": "enable_events", "timeout": 0.1 });
+    let error = server.call("worker/control", params).unwrap_err();
+    match error["data"]["kind"].as_str().unwrap_or_default() {
+        "no_reply" => None,
+        "forbidden" => Some(error["data"]["rule"].as_str().unwrap().to_owned()),
+        _ => panic!("{error}"),
+    }
 }
 
 /// A list of texts.

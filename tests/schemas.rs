@@ -29,6 +29,8 @@ struct Method {
 struct Schemas {
     methods: HashMap<&'static str, Method>,
     changed: HashMap<&'static str, Vec<Validator>>,
+    /// Notifications that belong to no subscription.
+    told: HashMap<&'static str, Validator>,
 }
 
 fn schemas() -> &'static Schemas {
@@ -46,7 +48,11 @@ fn schemas() -> &'static Schemas {
                 changed.entry(text(&note["name"])).or_default().push(validator(&note["result"]));
             }
         }
-        Schemas { methods, changed }
+        let told = items(&document()["x-notifications"])
+            .iter()
+            .map(|note| (text(&note["name"]), validator(&note["params"])))
+            .collect();
+        Schemas { methods, changed, told }
     })
 }
 
@@ -91,7 +97,7 @@ pub fn check(messages: impl IntoIterator<Item = (bool, Value)>) {
                 (true, Some(id), Some(method)) => {
                     asked.insert(id.to_string(), (method.to_owned(), part["params"].clone()));
                 }
-                (false, None, Some(method)) => notification(method, &part["params"]["result"]),
+                (false, None, Some(method)) => notification(method, &part["params"]),
                 (false, Some(id), None) if part.get("result").is_some() => {
                     let (method, params) = &asked[&id.to_string()];
                     answer(method, params, &part["result"]);
@@ -114,7 +120,11 @@ fn answer(method: &str, params: &Value, result: &Value) {
     }
 }
 
-fn notification(method: &str, result: &Value) {
+fn notification(method: &str, params: &Value) {
+    if let Some(schema) = schemas().told.get(method) {
+        return agree(method, schema, params);
+    }
+    let result = &params["result"];
     let Some(described) = schemas().changed.get(method) else {
         panic!("rpc.discover lacks {method}");
     };

@@ -1,6 +1,7 @@
 //! All environments of one process. One that is broken never harms another.
 
-use super::{Environment, watch};
+use super::act::Jobs;
+use super::{Environment, PATIENCE, watch};
 use crate::broker::url::BrokerUrl;
 use crate::config::{Config, EnvironmentConfig, UrlSource};
 use crate::error::{Error, Result};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 pub struct Environments {
     all: Vec<Environment>,
     default: Option<String>,
+    jobs: Jobs,
 }
 
 impl Environments {
@@ -26,7 +28,7 @@ impl Environments {
             .into_iter()
             .map(|environment| Environment::new(environment, keep, budget))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Arc::new(Environments { all, default }))
+        Ok(Arc::new(Environments { all, default, jobs: Jobs::default() }))
     }
 
     /// All of them, in the order of the configuration.
@@ -68,9 +70,15 @@ impl Environments {
         self.get(None).ok().map(Environment::name)
     }
 
+    /// What was set going in them.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
     /// Leaves every broker; nothing of ours stays. Milliseconds where they answer, a second where
-    /// they do not.
+    /// they do not; before that, at most [`PATIENCE`] for what jobs have in hand.
     pub async fn close(&self) {
+        self.jobs.end(PATIENCE).await;
         futures_util::future::join_all(self.all.iter().map(watch::leave)).await;
     }
 }

@@ -9,8 +9,11 @@ mod tickets;
 use crate::broker::Broker;
 use crate::celery::control::{Reply, Request, exchange};
 use crate::error::Result;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -48,6 +51,25 @@ impl Answers {
     pub fn unnamed(&self) -> u64 {
         let named = self.replies.len() + self.missing.len();
         self.listeners.unwrap_or_default().saturating_sub(named as u64)
+    }
+}
+
+/// Who answered, and who did not, as it is told.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
+pub struct Replies {
+    pub replies: BTreeMap<String, Value>,
+    pub missing: Vec<String>,
+    /// Listeners that did not answer and whose names are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unnamed: Option<NonZeroU64>,
+}
+
+impl Replies {
+    /// The answers to a request; where `destination` names nobody, everybody was meant.
+    pub fn of(answers: Answers, destination: Option<&[String]>) -> Self {
+        let unnamed = NonZeroU64::new(answers.unnamed()).filter(|_| destination.is_none());
+        Replies { replies: answers.replies, missing: answers.missing, unnamed }
     }
 }
 

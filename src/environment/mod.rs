@@ -5,11 +5,10 @@
 //! [`Environment::observe`] into [`State`], and only there; whoever shows something re-reads it when
 //! [`Environment::revision`] goes up. Must not know JSON-RPC.
 
-pub mod action;
+pub mod act;
 mod address;
 mod all;
 mod check;
-mod guard;
 mod link;
 mod looks;
 mod mailbox;
@@ -27,7 +26,7 @@ pub use all::Environments;
 pub use check::{Check, Health};
 pub use link::Status;
 pub use looks::{Look, Need};
-pub use mailbox::Answers;
+pub use mailbox::{Answers, Replies};
 pub use recording::record;
 pub use row::EnvironmentRow;
 pub use search::{Found, Searched};

@@ -2,7 +2,7 @@
 
 use crate::environment::Environments;
 use crate::error::{Error, Result};
-use crate::server::{Answered, Session};
+use crate::server::{Answered, Notifier, Session};
 use jsonrpsee::Extensions;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ pub(super) struct Call {
     pub session: Arc<Session>,
     /// Whether its answer is on its way.
     pub answered: Answered,
+    /// What it may tell besides.
+    pub notifier: Notifier,
 }
 
 impl Call {
@@ -24,6 +26,7 @@ impl Call {
             environments: Arc::clone(environments),
             session: Session::of(extensions),
             answered: Answered::of(extensions),
+            notifier: Notifier::of(extensions),
         }
     }
 

@@ -60,6 +60,21 @@ impl Described {
     }
 }
 
+/// A notification that belongs to no subscription.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    name: &'static str,
+    summary: &'static str,
+    params: Shape,
+}
+
+impl Told {
+    /// A notification whose parameters are a `P`.
+    pub fn of<P: JsonSchema>(name: &'static str, summary: &'static str) -> Self {
+        Told { name, summary, params: shape::<P> }
+    }
+}
+
 /// The parameters of every `…/unsubscribe`.
 #[derive(JsonSchema)]
 #[allow(dead_code)] // they are read where the loop ends subscriptions
@@ -72,13 +87,18 @@ fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// The document.
-pub(super) fn document(methods: &[Described]) -> Value {
+pub(super) fn document(methods: &[Described], notifications: &[Told]) -> Value {
     let settings =
         || SchemaSettings::draft07().with(|settings| settings.definitions_path = SHARED.into());
     let mut given = settings().for_deserialize().into_generator();
     let mut told = settings().for_serialize().into_generator();
     let methods: Vec<Value> =
         methods.iter().map(|method| describe(method, &mut given, &mut told)).collect();
+    let notification = |notification: &Told| {
+        let Told { name, summary, params } = notification;
+        json!({ "name": name, "summary": summary, "params": finished(*params, &mut told) })
+    };
+    let notifications: Vec<Value> = notifications.iter().map(notification).collect();
     let mut schemas = given.take_definitions(true);
     schemas.extend(told.take_definitions(true));
     let mut document = json!({
@@ -91,6 +111,7 @@ pub(super) fn document(methods: &[Described]) -> Value {
                 notifications are explained in docs/protocol.md.",
         },
         "methods": methods,
+        "x-notifications": notifications,
         "components": { "schemas": schemas },
     });
     absent_is_no_null(&mut document);

@@ -3,14 +3,17 @@
 use super::bounds;
 use super::call::Call;
 use super::feed::{self, Feed, Listing, View};
+use super::lifecycle::Client;
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::table::Table;
-use crate::environment::{Check, EnvironmentRow};
+use crate::environment::{Check, EnvironmentRow, act};
 use crate::error::Result;
+use crate::state::observation::seconds::from_micros;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) fn register(table: &mut Table) {
     table.method(
@@ -20,6 +23,12 @@ pub(super) fn register(table: &mut Table) {
         list,
     );
     table.method("environment/check", "Checks what can be wrong with the connection", &[], check);
+    table.method(
+        "environment/unlock",
+        "Lifts the guard of a production environment for this session, for a while",
+        &["minutes"],
+        unlock,
+    );
     table.feed(
         "environment/subscribe",
         "Follows the list of environments",
@@ -49,6 +58,39 @@ struct Checks {
 async fn check(params: Checked, call: Call) -> Result<Checks> {
     let rows = call.environments.get(params.environment.as_deref())?.check().await;
     Ok(Checks { total: rows.len() as u64, rows, exact: true })
+}
+
+/// The longest that a guard may be lifted, in minutes.
+const LONGEST_UNLOCK: f64 = 480.0;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Unlock {
+    /// 0 locks it again.
+    minutes: f64,
+    environment: Option<String>,
+}
+
+#[derive(Clone, Serialize, JsonSchema)]
+struct Unlocked {
+    environment: String,
+    /// By this program's clock.
+    until: f64,
+}
+
+async fn unlock(params: Unlock, call: Call) -> Result<Unlocked> {
+    let time = match Duration::try_from_secs_f64(params.minutes * 60.0) {
+        Ok(time) if params.minutes <= LONGEST_UNLOCK => time,
+        _ => {
+            let given = params.minutes;
+            return Call::invalid(format!("`minutes` is 0 to {LONGEST_UNLOCK}, not {given}"));
+        }
+    };
+    let environment = call.environments.get(params.environment.as_deref())?;
+    let client = call.session.slot::<Client>();
+    let unlocked = call.session.slot::<act::Unlocked>();
+    let until = environment.unlock(&unlocked, client.name(), time).await?;
+    Ok(Unlocked { environment: environment.name().into(), until: from_micros(until) })
 }
 
 /// The parameters of `environment/list`: those of every list, but it concerns no one environment.

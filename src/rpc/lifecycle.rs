@@ -1,5 +1,6 @@
 //! `initialize`, `shutdown` and `rpc.discover`. `exit`, `$/cancelRequest` and the end of input are the loop's.
 
+use super::acting;
 use super::call::Call;
 use super::discover::{self, Described};
 use super::table::Table;
@@ -28,7 +29,7 @@ pub(super) fn register(table: &mut Table) {
     let summary = "This document";
     described.push(Described::method::<Nothing, Map<String, Value>>(DISCOVER, summary, &[]));
     table.method(DISCOVER, summary, &[], move |Nothing {}, _| {
-        let document = discover::document(&described);
+        let document = discover::document(&described, &[acting::progress()]);
         async move { Ok(document) }
     });
 }

@@ -4,6 +4,7 @@
 //! [`crate::environment::Environment`], and shapes the answer; it holds no state but what a session
 //! remembers.
 
+mod acting;
 mod bounds;
 mod call;
 mod delta;
@@ -11,6 +12,7 @@ mod discover;
 mod environment;
 mod feed;
 mod filter;
+mod job;
 mod lifecycle;
 mod list;
 mod params;
@@ -37,6 +39,7 @@ pub fn methods(environments: Arc<Environments>) -> Methods {
     task::register(&mut table);
     queue::register(&mut table);
     filter::register(&mut table);
+    job::register(&mut table);
     // Last: `initialize` tells all that is registered.
     lifecycle::register(&mut table);
     table.methods()

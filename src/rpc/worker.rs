@@ -1,23 +1,21 @@
 //! `worker/*`
 
+use super::acting::{self, Done, How, Token};
 use super::call::Call;
 use super::feed::{self, Details, Feed, Listing, Whole};
-use super::lifecycle::Client;
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::subscription::Subscribe;
 use super::table::Table;
 use super::typed::{Live, Typed};
 use crate::celery::control::Request;
-use crate::environment::action::{Action, Command};
-use crate::environment::{Answers, Environment, Look, Need};
+use crate::environment::act::control::{self, Command};
+use crate::environment::{Environment, Look, Need, Replies};
 use crate::error::{Error, Result};
 use crate::state::{Noun, WorkerDetails, WorkerRow};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Inspect methods without side effects (`celery/worker/control.py`); `hello` has one.
@@ -129,22 +127,6 @@ struct Inspect {
     timeout: Option<f64>,
 }
 
-#[derive(Clone, Serialize, JsonSchema)]
-struct Replies {
-    replies: BTreeMap<String, Value>,
-    missing: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unnamed: Option<NonZeroU64>,
-}
-
-impl Replies {
-    /// Who answered, and who did not; where `destination` names nobody, everybody was meant.
-    fn of(answers: Answers, destination: Option<&[String]>) -> Self {
-        let unnamed = NonZeroU64::new(answers.unnamed()).filter(|_| destination.is_none());
-        Replies { replies: answers.replies, missing: answers.missing, unnamed }
-    }
-}
-
 async fn inspect(params: Inspect, call: Call) -> Result<Replies> {
     if params.method != "stats" && !INSPECT.contains(&params.method.as_str()) {
         let known = INSPECT.join(", ");
@@ -181,9 +163,13 @@ struct Control {
     #[serde(default)]
     arguments: Map<String, Value>,
     timeout: Option<f64>,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(rename = "progressToken")]
+    progress_token: Option<Token>,
 }
 
-async fn control(params: Control, call: Call) -> Result<Replies> {
+async fn control(params: Control, call: Call) -> Result<Done<Replies>> {
     let Some(command) = Command::named(&params.method) else {
         let sentence = "expected `enable_events` or `disable_events`";
         return Call::invalid(format!("unknown control method `{}`, {sentence}", params.method));
@@ -192,18 +178,9 @@ async fn control(params: Control, call: Call) -> Result<Replies> {
         return Call::invalid(format!("`{}` takes no arguments, not `{name}`", params.method));
     }
     let timeout = timeout(params.timeout)?;
-    let environment = call.environments.get(params.environment.as_deref())?;
-    let destination = some(params.destination)?;
-    let _lease = environment.lease(&[Need::Workers]);
-    let actor = call.session.slot::<Client>();
-    let asked = destination.clone();
-    let action = Action::Control { command, destination, timeout };
-    let answers = call.environments.act(environment, actor.name(), action).await?;
-    if answers.replies.is_empty() {
-        let (method, destination) = (params.method, asked);
-        return Err(Error::NoReply { method, destination, timeout: timeout.as_secs_f64() });
-    }
-    Ok(Replies::of(answers, asked.as_deref()))
+    let action = control::Control { command, destination: some(params.destination)?, timeout };
+    let how = How { progress: params.progress_token, rate: None };
+    acting::act(&call, params.environment.as_deref(), params.dry_run, how, action).await
 }
 
 /// An empty list would reach everybody (reference 4.1).

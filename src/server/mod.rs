@@ -12,11 +12,13 @@
 mod calls;
 mod frame;
 mod message;
+mod note;
 mod session;
 mod start;
 pub mod stdio;
 mod wire;
 
+pub use note::Notifier;
 pub use session::{Answered, Session, Written};
 
 use crate::error::Error;
@@ -24,6 +26,7 @@ use calls::{Calls, Reply, Ticket};
 use jsonrpsee::core::server::{MethodResponse, Methods, ResponsePayload};
 use jsonrpsee::types::Id;
 use message::{Call, Incoming, Message};
+use note::Note;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use start::{Feed, Outcome, Run, Starter};
@@ -34,7 +37,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use wire::{Inlet, Input, Outlet, Receipt};
+use wire::{Inlet, Input, Outlet};
 
 /// How long the calls that were read before the end of input may still take.
 pub const GRACE: Duration = Duration::from_secs(3);
@@ -78,14 +81,6 @@ where
     }
 }
 
-/// A notification of a feed, on its way through the loop.
-struct Note {
-    subscription: u64,
-    /// `None`: the feed ended by itself.
-    json: Option<Box<RawValue>>,
-    receipt: Option<Receipt>,
-}
-
 struct Loop {
     outlet: Outlet,
     starter: Starter,
@@ -113,7 +108,7 @@ impl Loop {
         let (note, notes) = mpsc::channel(1);
         Loop {
             outlet,
-            starter: Starter::new(methods, Arc::clone(&session)),
+            starter: Starter::new(methods, Arc::clone(&session), Notifier::new(note.clone())),
             session,
             calls: Calls::default(),
             waiting: VecDeque::new(),
@@ -138,6 +133,7 @@ impl Loop {
                     Flow::Continue => {}
                     Flow::Finish(ended) => {
                         finish = Some(ended);
+                        self.session.end_input();
                         deadline = Instant::now() + GRACE;
                     }
                     Flow::Stop(ended) => {
@@ -325,15 +321,17 @@ impl Loop {
 
     /// Nothing is sent for a subscription once its end was answered.
     fn note(&mut self, note: Note) {
-        match note.json {
-            Some(json) if self.feeds.contains_key(&note.subscription) => {
-                self.outlet.send(json, note.receipt);
+        match note {
+            Note::Fed { subscription, json, receipt } => {
+                if self.feeds.contains_key(&subscription) {
+                    self.outlet.send(json, Some(receipt));
+                }
             }
-            Some(_) => {}
-            None => {
-                self.feeds.remove(&note.subscription);
+            Note::Ended { subscription } => {
+                self.feeds.remove(&subscription);
                 while self.forwarders.try_join_next().is_some() {}
             }
+            Note::Told { json, receipt } => self.outlet.send(json, Some(receipt)),
         }
     }
 }
@@ -343,14 +341,14 @@ async fn forward(mut feed: Feed, notes: mpsc::Sender<Note>) {
     let subscription = feed.subscription;
     while let Some(json) = feed.notifications.recv().await {
         let (receipt, written) = oneshot::channel();
-        let note = Note { subscription, json: Some(json), receipt: Some(receipt) };
+        let note = Note::Fed { subscription, json, receipt };
         if notes.send(note).await.is_err() || written.await.is_err() {
             return;
         }
         feed.written.send_modify(|count| *count += 1);
     }
     // Nobody is left to be told where the session is over.
-    let _ = notes.send(Note { subscription, json: None, receipt: None }).await;
+    let _ = notes.send(Note::Ended { subscription }).await;
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub struct Session {
     connection: ConnectionId,
     last_subscription: AtomicU64,
     shut_down: AtomicBool,
+    input_ended: watch::Sender<bool>,
     slots: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -31,6 +32,7 @@ impl Session {
             connection: ConnectionId(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
             last_subscription: AtomicU64::new(0),
             shut_down: AtomicBool::new(false),
+            input_ended: watch::Sender::new(false),
             slots: Mutex::default(),
         })
     }
@@ -59,6 +61,16 @@ impl Session {
     /// Whether [`Session::shut_down`] was called.
     pub fn is_shut_down(&self) -> bool {
         self.shut_down.load(Ordering::Acquire)
+    }
+
+    /// Waits until the client says no more: what is not answered [`super::GRACE`] later never is.
+    pub async fn input_ends(&self) {
+        // The sender lives as long as this.
+        let _ = self.input_ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    pub(super) fn end_input(&self) {
+        self.input_ended.send_replace(true);
     }
 
     pub(super) fn connection(&self) -> ConnectionId {

@@ -6,6 +6,7 @@
 
 use super::calls::{Reply, Ticket};
 use super::message::Call;
+use super::note::Notifier;
 use super::session::{Answered, SUBSCRIPTIONS, Session, Written};
 use crate::error::{Error, Result, nearest};
 use futures_util::FutureExt;
@@ -50,6 +51,7 @@ pub struct Outcome {
 pub struct Starter {
     methods: Methods,
     session: Arc<Session>,
+    notifier: Notifier,
     subscriptions: BoundedSubscriptions,
 }
 
@@ -59,6 +61,7 @@ pub struct Run {
     id: Id<'static>,
     params: Params<'static>,
     session: Arc<Session>,
+    notifier: Notifier,
     /// What the number in the parameters, or the new one, is for.
     subscription: Subscription,
 }
@@ -74,9 +77,10 @@ enum Subscription {
 }
 
 impl Starter {
-    /// Serves `methods` to one session.
-    pub fn new(methods: Methods, session: Arc<Session>) -> Self {
-        Starter { methods, session, subscriptions: BoundedSubscriptions::new(SUBSCRIPTIONS) }
+    /// Serves `methods` to one session, which hears what its calls have to tell by `notifier`.
+    pub fn new(methods: Methods, session: Arc<Session>, notifier: Notifier) -> Self {
+        let subscriptions = BoundedSubscriptions::new(SUBSCRIPTIONS);
+        Starter { methods, session, notifier, subscriptions }
     }
 
     /// Looks a call over before anything of it happens.
@@ -92,8 +96,8 @@ impl Starter {
             MethodCallback::Unsubscription(_) => Subscription::Ends(subscription(&params)?),
         };
         let id = call.id.clone().unwrap_or(Id::Null);
-        let session = Arc::clone(&self.session);
-        Ok(Run { callback: callback.clone(), id, params, session, subscription })
+        let (session, notifier) = (Arc::clone(&self.session), self.notifier.clone());
+        Ok(Run { callback: callback.clone(), id, params, session, notifier, subscription })
     }
 
     fn new_subscription(&self, call: &Call, reply: Reply) -> Result<Subscription> {
@@ -152,11 +156,12 @@ impl Run {
     }
 
     async fn call(self, answered: Answered) -> (MethodResponse, Option<Feed>) {
-        let Run { callback, id, params, session, subscription } = self;
+        let Run { callback, id, params, session, notifier, subscription } = self;
         let connection = session.connection();
         let mut extensions = Extensions::new();
         extensions.insert(session);
         extensions.insert(answered);
+        extensions.insert(notifier);
         let answer = match callback {
             MethodCallback::Sync(call) => call(id, params, usize::MAX, extensions),
             MethodCallback::Unsubscription(_) => {

@@ -1,6 +1,6 @@
 //! URLs that a program prints: how often it is run, who waits for it, and whose guards hold.
 
-use super::{rows, wait_for_environment};
+use super::{refusal, rows, wait_for_environment};
 use crate::support::redis::Redis;
 use crate::support::server::{Framing, Server, configured};
 use crate::support::wait::wait_until;
@@ -134,18 +134,6 @@ fn nobody_waits_for_a_program_that_waits_for_its_user() {
     assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());
 }
 
-/// What a control command is refused for; `None` where only nobody answered it.
-#[track_caller]
-fn refusal(server: &mut Server) -> Option<String> {
-    let params = json!({ "method": "enable_events", "timeout": 0.1 });
-    let error = server.call("worker/control", params).unwrap_err();
-    match error["data"]["kind"].as_str().unwrap() {
-        "no_reply" => None,
-        "forbidden" => Some(error["data"]["rule"].as_str().unwrap().to_owned()),
-        other => panic!("{other}: {error}"),
-    }
-}
-
 #[test]
 fn production_is_guarded_whatever_name_leads_there() {
     let (redis, other) = (Redis::start(), Redis::start());
@@ -155,7 +143,8 @@ fn production_is_guarded_whatever_name_leads_there() {
         program.command()
     );
     let exported = |url: &str| serve(&prod, &[("CELERY_BROKER_URL", url)]);
-    let rule = "`prod` is the same broker: the environment is production";
+    let rule = "`prod` is the same broker: the environment is production \
+                (`environment/unlock` lifts that for a while)";
 
     let mut server = exported(&redis.url(0));
     assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());

@@ -1,0 +1,187 @@
+//! What is permitted: `read_only`, `production` until a session unlocks it, `allow`.
+//!
+//! An environment's guards hold for its broker, whatever name leads there: nothing is changed through
+//! one environment where another one at the same place forbids it.
+
+use super::audit::Entry;
+use crate::broker::url::{Address, BrokerUrl, Server};
+use crate::environment::{Environment, Environments, wall_clock};
+use crate::error::{Error, Result};
+use crate::state::observation::Micros;
+use serde_json::json;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long looking a host's addresses up may take.
+const LOOKUP: Duration = Duration::from_secs(1);
+
+/// The method that lifts the guard of `production`.
+pub const UNLOCK: &str = "environment/unlock";
+
+/// The production environments that one session has unlocked, and until when.
+#[derive(Debug, Default)]
+pub struct Unlocked(Mutex<HashMap<String, Instant>>);
+
+impl Unlocked {
+    fn holds(&self, environment: &str) -> bool {
+        let unlocked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        unlocked.get(environment).is_some_and(|until| Instant::now() < *until)
+    }
+
+    fn set(&self, environment: &str, until: Instant) {
+        let mut unlocked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        unlocked.insert(environment.into(), until);
+    }
+}
+
+impl Environments {
+    /// Refuses what the guards of an environment, or of another one at its place, forbid. The program
+    /// that prints such an environment's URL is run for it: without an answer the place is unknown,
+    /// and then nothing is done.
+    pub(super) async fn guard(
+        &self,
+        through: &Environment,
+        method: &str,
+        unlocked: &Unlocked,
+    ) -> Result<()> {
+        let forbidden = |rule| Error::Forbidden { method: method.into(), rule };
+        if let Some(rule) = through.forbids(method, unlocked) {
+            return Err(forbidden(rule));
+        }
+        for other in self.all().iter().filter(|other| other.name() != through.name()) {
+            let Some(rule) = other.forbids(method, unlocked) else { continue };
+            match through.shares_place(other).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    return Err(forbidden(format!(
+                        "`{}` is the same broker: {rule}",
+                        other.name()
+                    )));
+                }
+                Err(error) => {
+                    let may = format!("`{}` may be the same broker: {error}", other.name());
+                    return Err(forbidden(may));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Environment {
+    /// The rule of its own by which it forbids a method.
+    fn forbids(&self, method: &str, unlocked: &Unlocked) -> Option<String> {
+        let config = self.config();
+        let right = right(method);
+        let allowed = |rights: &Vec<String>| rights.iter().any(|allowed| allowed == right);
+        if config.read_only {
+            Some("the environment is read_only".into())
+        } else if config.production && !unlocked.holds(self.name()) {
+            Some(format!("the environment is production (`{UNLOCK}` lifts that for a while)"))
+        } else if !config.allow.as_ref().is_none_or(allowed) {
+            Some(format!("`allow` does not name `{right}`"))
+        } else {
+            None
+        }
+    }
+
+    /// Lifts the guard of a production environment for `time`, which is audited; no time locks it
+    /// again. Answers until when.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where it is read-only for good, [`Error::InvalidParams`] where it is not
+    /// production, [`Error::Internal`] where that cannot be audited.
+    pub async fn unlock(&self, unlocked: &Unlocked, actor: &str, time: Duration) -> Result<Micros> {
+        let config = self.config();
+        if config.read_only {
+            let rule = "the environment is read_only".into();
+            return Err(Error::Forbidden { method: UNLOCK.into(), rule });
+        }
+        if !config.production {
+            let sentence = format!("`{}` is not production: nothing is locked", self.name());
+            return Err(Error::InvalidParams(sentence));
+        }
+        let arguments = json!({ "seconds": time.as_secs() });
+        Entry::of_guard(self.name(), actor, UNLOCK, arguments).intent().await.map_err(
+            |reason| {
+                Error::Internal(format!("not unlocked: the audit log cannot be written: {reason}"))
+            },
+        )?;
+        unlocked.set(self.name(), Instant::now() + time);
+        Ok(wall_clock() + Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX))
+    }
+}
+
+/// The word in `allow` that permits a method.
+fn right(method: &str) -> &str {
+    let action = method.split_once('/').map_or(method, |(_, action)| action);
+    action.split('_').next().unwrap_or(action)
+}
+
+impl Environment {
+    /// Whether both mean one cluster: one server and database, and no prefix that tells them apart.
+    async fn shares_place(&self, other: &Environment) -> Result<bool> {
+        let prefix = |environment: &Environment| {
+            let options = &environment.config().broker_transport_options;
+            options.get("global_keyprefix").and_then(|prefix| prefix.as_str()).map(str::to_owned)
+        };
+        if let (Some(ours), Some(theirs)) = (prefix(self), prefix(other))
+            && ours != theirs
+        {
+            return Ok(false);
+        }
+        if self.0.replay.is_some() || other.0.replay.is_some() {
+            return Ok(false);
+        }
+        let ours = BrokerUrl::parse(self.0.address.url().await?.expose())?;
+        let theirs = BrokerUrl::parse(other.0.address.url().await?.expose())?;
+        for one in ours.servers() {
+            for another in theirs.servers() {
+                if one.same_place(another)
+                    || one.same_but_host(another) && share(one, another).await
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Whether the hosts of two servers lead to one address.
+async fn share(one: &Server, another: &Server) -> bool {
+    let (ours, theirs) = tokio::join!(addresses(one), addresses(another));
+    !ours.is_disjoint(&theirs)
+}
+
+async fn addresses(server: &Server) -> HashSet<IpAddr> {
+    let Address::Tcp { host, port } = server.address() else { return HashSet::new() };
+    let lookup = tokio::net::lookup_host((host.as_str(), *port));
+    match tokio::time::timeout(LOOKUP, lookup).await {
+        Ok(Ok(found)) => found.map(|address| address.ip().to_canonical()).collect(),
+        _ => HashSet::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_is_the_part_of_the_method_that_the_configuration_knows() {
+        for (method, word) in [
+            ("task/send", "send"),
+            ("task/retry", "retry"),
+            ("task/revoke", "revoke"),
+            ("queue/delete_messages", "delete"),
+            ("queue/move_messages", "move"),
+            ("worker/control", "control"),
+        ] {
+            assert_eq!(right(method), word);
+            assert!(crate::config::ACTIONS.contains(&word), "{word}");
+        }
+    }
+}

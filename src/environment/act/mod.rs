@@ -1,0 +1,149 @@
+//! The one door for all that changes anything: permission → audit of the intent → effect → audit of
+//! the outcome.
+//!
+//! An [`Action`] is a value: what to do, with what. [`Environments::act`] asks the guards, then lets it
+//! run as a [`Job`] of the process, never as the request's future: a request that is dropped
+//! half-way only detaches. Only the door makes jobs, and whatever writes to a cluster takes one, so
+//! there is no way around the guards and the log.
+
+mod audit;
+pub mod control;
+mod guard;
+mod job;
+
+pub use guard::Unlocked;
+pub use job::{Job, JobDetails, JobRow, JobStatus, Jobs, Standing};
+
+use super::{Environment, Environments, Need};
+use crate::error::{Error, Result};
+use audit::Entry;
+use futures_util::FutureExt;
+use serde::Serialize;
+use serde_json::Value;
+use std::panic::AssertUnwindSafe;
+use tokio::sync::oneshot;
+
+/// Something that changes a cluster: one type for each method.
+pub trait Action: Send + Sized + 'static {
+    /// What came of it, as it is answered, audited and kept with the job.
+    type Outcome: Serialize + Send + Sync + 'static;
+
+    /// The method it is called by. Its part after `/`, up to `_`, is its word in `allow`.
+    const METHOD: &'static str;
+
+    /// What has to be looked at meanwhile.
+    const NEEDS: &'static [Need];
+
+    /// Its parameters for the audit log: what it is about, never what tasks are given as arguments.
+    fn describe(&self) -> Value;
+
+    /// Does it. Whatever is long goes by [`Job::batch`].
+    ///
+    /// # Errors
+    /// Where nothing of it could be done. What could be done for some is an outcome.
+    fn carry_out(
+        self,
+        environment: &Environment,
+        job: &Job,
+    ) -> impl Future<Output = Result<Self::Outcome>> + Send;
+}
+
+/// An action that can be tried: `dry_run`.
+pub trait Preview: Action {
+    /// What [`Action::carry_out`] would answer now. Changes nothing, so it gets no [`Job`] and needs
+    /// no permission.
+    ///
+    /// # Errors
+    /// What [`Action::carry_out`] would.
+    fn preview(
+        self,
+        environment: &Environment,
+    ) -> impl Future<Output = Result<Self::Outcome>> + Send;
+}
+
+/// On whose behalf, and how.
+#[derive(Debug)]
+pub struct Caller<'a> {
+    /// Who, as the client names itself.
+    pub actor: &'a str,
+    /// What this session has unlocked.
+    pub unlocked: &'a Unlocked,
+    /// Items a second at most.
+    pub rate: Option<f64>,
+}
+
+/// An action on its way.
+#[derive(Debug)]
+pub struct Acting<T> {
+    /// The job that it runs as.
+    pub job: Job,
+    outcome: oneshot::Receiver<Result<T>>,
+}
+
+impl<T> Acting<T> {
+    /// Waits for its end. Dropping this ends nothing.
+    ///
+    /// # Errors
+    /// What the action says; [`Error::Internal`] where the audit log cannot be written, and then
+    /// nothing was done.
+    pub async fn outcome(self) -> Result<T> {
+        let gone = |_| Error::Internal("the job ended without an outcome".into());
+        self.outcome.await.map_err(gone)?
+    }
+}
+
+impl Environments {
+    /// Starts an action, if the guards of this environment, and of every other one at its place,
+    /// let it through.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], before anything was done or asked.
+    pub async fn act<A: Action>(
+        &self,
+        environment: &Environment,
+        caller: Caller<'_>,
+        action: A,
+    ) -> Result<Acting<A::Outcome>> {
+        self.guard(environment, A::METHOD, caller.unlocked).await?;
+        let job = self.jobs().open(A::METHOD, environment, caller.actor, caller.rate);
+        let (told, outcome) = oneshot::channel();
+        let acting = Acting { job: job.clone(), outcome };
+        let environment = environment.clone();
+        tokio::spawn(async move {
+            let outcome = environment.run(&job, action).await;
+            job.end(&outcome);
+            // The caller may have gone: the job and the audit log keep it.
+            let _ = told.send(outcome);
+        });
+        Ok(acting)
+    }
+
+    /// What an action would do.
+    ///
+    /// # Errors
+    /// What the action says.
+    pub async fn preview<A: Preview>(
+        &self,
+        environment: &Environment,
+        action: A,
+    ) -> Result<A::Outcome> {
+        let _lease = environment.lease(A::NEEDS);
+        action.preview(environment).await
+    }
+}
+
+impl Environment {
+    async fn run<A: Action>(&self, job: &Job, action: A) -> Result<A::Outcome> {
+        let _lease = self.lease(A::NEEDS);
+        let entry = Entry::new(job, action.describe());
+        entry.intent().await.map_err(|reason| {
+            Error::Internal(format!("nothing was done: the audit log cannot be written: {reason}"))
+        })?;
+        let effect = AssertUnwindSafe(action.carry_out(self, job)).catch_unwind().await;
+        let outcome = effect.unwrap_or_else(|_| Err(Error::Internal("the action panicked".into())));
+        if let Err(error) = entry.outcome(&outcome).await {
+            tracing::error!(%error, "the outcome of an action could not be audited");
+        }
+        outcome
+    }
+}
