@@ -54,6 +54,14 @@ pub struct Binding {
     pub queue: String,
 }
 
+impl Binding {
+    /// The queue is one consumer's of a Broadcast, by the name that kombu makes up (`kombu/common.py`).
+    pub fn is_broadcast(&self) -> bool {
+        let unique = self.queue.strip_prefix("bcast.");
+        unique.is_some_and(|unique| uuid::Uuid::try_parse(unique).is_ok())
+    }
+}
+
 /// What a broker says about one queue's length.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Depth {

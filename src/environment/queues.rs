@@ -7,7 +7,7 @@ use crate::celery::TaskMessage;
 use crate::error::Result;
 use crate::state::Kind;
 use crate::state::observation::{QueueSample, UnackedMessage};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -112,13 +112,20 @@ pub(super) async fn names(environment: &Environment, connection: &Connection) ->
         .chain(progress.exchanges.iter().map(String::as_str))
         .filter(|exchange| carries_tasks(environment, exchange))
         .collect();
+    let mut broadcast = BTreeMap::new();
     for exchange in exchanges {
-        let bindings = connection.broker.bindings(exchange).await?;
-        names.extend(bindings.into_iter().map(|binding| binding.queue));
+        for binding in connection.broker.bindings(exchange).await? {
+            if binding.is_broadcast() {
+                broadcast.insert(binding.queue, exchange.to_owned());
+            } else {
+                names.insert(binding.queue);
+            }
+        }
     }
     names.retain(|name| carries_tasks(environment, name));
     environment.observe(Kind::QueueNames {
         names: names.into_iter().collect(),
+        broadcast,
         exact: progress.through.is_some(),
     });
     Ok(())
@@ -189,7 +196,9 @@ pub(super) async fn unacked(environment: &Environment, connection: &Connection) 
     let look = connection.broker.unacked(&known, LOOK_BYTES).await?;
     let new = look.new.into_iter().filter_map(|held| {
         let message = task(&held.raw)?;
-        let queue = message.routing_key.clone().unwrap_or(held.routing_key);
+        let fanout = environment.read(|state| state.fanout_of(&held.exchange));
+        let fanout = fanout.map(|name| name.to_string());
+        let queue = fanout.or_else(|| message.routing_key.clone()).unwrap_or(held.routing_key);
         Some(UnackedMessage { delivery_tag: held.delivery_tag, queue, message })
     });
     environment.observe(Kind::Unacked {

@@ -2,7 +2,7 @@
 //! beyond what the looks keep up to date.
 
 use super::{Environment, PATIENCE, queues, results};
-use crate::broker::Peek;
+use crate::broker::{Broker, Peek};
 use crate::celery::TaskMessage;
 use crate::error::{Error, Result};
 use crate::state::Kind;
@@ -87,7 +87,9 @@ impl Environment {
                 left.1 =
                     left.1.saturating_sub(peek.messages.iter().map(|(_, raw)| raw.len()).sum());
                 if let Some((at, message)) = pick(&peek, uuid) {
-                    found.position = Some(searched.messages + at);
+                    let place = searched.messages + at;
+                    found.position =
+                        Some(place).filter(|_| self.read(|state| state.is_read(&queue)));
                     searched.messages += at + 1;
                     let (queue, message) = (queue.clone(), Box::new(message));
                     self.observe(Kind::Found { queue, message });
@@ -112,7 +114,8 @@ impl Environment {
     /// [`Error::UnknownQueue`] where no source names it, [`Error::NotConnected`], [`Error::Broker`].
     pub async fn peek(&self, queue: &str, offset: usize, limit: usize) -> Result<Peek> {
         let connection = self.connection().await?;
-        let read = connection.broker.peek(queue, offset, limit, queues::LOOK_BYTES);
+        let lists = self.read(|state| state.lists_of(queue));
+        let read = peek_all(connection.broker.as_ref(), &lists, offset, limit);
         let peek = match tokio::time::timeout(PATIENCE, read).await {
             Ok(peek) => peek?,
             Err(_) => return Err(self.not_connected("no answer within 3 s")),
@@ -128,6 +131,28 @@ impl Environment {
         }
         Ok(peek)
     }
+}
+
+/// One stretch of several lists, as if they were one.
+async fn peek_all(
+    broker: &dyn Broker,
+    lists: &[String],
+    offset: usize,
+    limit: usize,
+) -> Result<Peek> {
+    let mut whole = Peek::default();
+    let mut bytes = queues::LOOK_BYTES;
+    for list in lists {
+        let before = usize::try_from(whole.total).unwrap_or(usize::MAX);
+        let limit = if whole.cut { 0 } else { limit - whole.messages.len() };
+        let peek = broker.peek(list, offset.saturating_sub(before), limit, bytes).await?;
+        let read = peek.messages.iter().map(|(_, raw)| raw.len()).sum();
+        bytes = bytes.saturating_sub(read);
+        whole.total += peek.total;
+        whole.cut |= peek.cut;
+        whole.messages.extend(peek.messages);
+    }
+    Ok(whole)
 }
 
 fn pick(peek: &Peek, uuid: &str) -> Option<(u64, TaskMessage)> {

@@ -1,14 +1,13 @@
 //! Looks: what workers, queues, `unacked` and the result backend answered when we asked.
 
-use super::queue::{Binding, Queue};
 use super::task::{Held, Place, Source, by_our_clock};
 use super::worker::{Process, Told, Worker};
-use super::{Changes, State, to_json};
-use crate::celery::control::{ActiveQueue, Inspection, RequestInfo, Stats};
+use super::{Changes, State};
+use crate::celery::control::{Inspection, RequestInfo, Stats};
 use crate::celery::{TaskMessage, TaskMeta};
-use crate::state::observation::{QueueSample, UnackedMessage};
+use crate::state::observation::UnackedMessage;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 impl State {
@@ -170,59 +169,6 @@ impl State {
         }
     }
 
-    /// What a worker consumes from. What it took before it said so came from there too.
-    fn consumes(&mut self, hostname: &str, queues: &[ActiveQueue], changes: &mut Changes) {
-        for queue in queues {
-            let binding = Binding {
-                exchange: queue.exchange.clone(),
-                kind: queue.exchange_type.clone(),
-                routing_key: queue.routing_key.clone(),
-            };
-            let arguments = queue.raw.get("queue_arguments").and_then(Value::as_object);
-            self.change_queue(&queue.name, |known| {
-                if !known.bindings.contains(&binding) {
-                    known.bindings.push(binding);
-                    known.bindings.sort_unstable();
-                }
-                if let Some(arguments) = arguments {
-                    known.arguments.clone_from(arguments);
-                }
-            });
-        }
-        self.recount_consumers();
-        if let [_] = queues {
-            for uuid in self.tasks.without_queue(hostname) {
-                self.conclude_queue(&uuid, hostname, changes);
-            }
-        }
-    }
-
-    /// Which queues there are. A complete list ends those that it does not name and nobody uses.
-    pub(super) fn name_queues(&mut self, names: &[String], exact: bool) {
-        for name in names {
-            self.change_queue(name, |_| {});
-        }
-        if !exact {
-            return;
-        }
-        let named: HashSet<&str> = names.iter().map(String::as_str).collect();
-        let before = self.queues.len();
-        self.queues.retain(|name, queue| {
-            let used = queue.messages().is_some_and(|messages| messages > 0)
-                || queue.workers.as_ref().is_some_and(|workers| !workers.is_empty());
-            named.contains(&**name) || used
-        });
-        self.revision += u64::from(self.queues.len() != before);
-    }
-
-    /// Lengths of queues.
-    pub(super) fn sample(&mut self, samples: &[QueueSample]) {
-        let now = self.now;
-        for sample in samples {
-            self.change_queue(&sample.name, |queue| queue.sample(sample, now));
-        }
-    }
-
     /// The messages at a queue's head. What waited there and is not named any more went, where the
     /// look reached far enough to tell.
     pub(super) fn head(
@@ -313,18 +259,6 @@ impl State {
         }
     }
 
-    fn count_unacked(&mut self) {
-        let mut counts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        for (_, queue) in self.tags.values() {
-            *counts.entry(queue.clone()).or_default() += 1;
-        }
-        let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
-        for name in names {
-            let count = counts.get(&name).copied().unwrap_or(0);
-            self.change_queue(&name, |queue| queue.unacked = Some(count));
-        }
-    }
-
     /// A stored result.
     pub(super) fn result(&mut self, meta: &TaskMeta, changes: &mut Changes) {
         let now = self.now;
@@ -346,56 +280,6 @@ impl State {
                     task.no_result = Some(now);
                     Some(task.seen)
                 });
-            }
-        }
-    }
-
-    /// Changes a queue, made first where it is not known; its revision rises where its row changed.
-    pub(super) fn change_queue<T>(
-        &mut self,
-        name: &str,
-        change: impl FnOnce(&mut Queue) -> T,
-    ) -> T {
-        let known = self.queues.contains_key(name);
-        let name = self.tasks.names.intern(name);
-        let queue = self.queues.entry(name.clone()).or_insert_with(|| Queue::new(name));
-        let before = to_json(&queue.row());
-        let answer = change(queue);
-        if !known || to_json(&queue.row()) != before {
-            self.revision += 1;
-            queue.revision = self.revision;
-        }
-        if !known {
-            self.recount_consumers();
-        }
-        answer
-    }
-
-    /// Who consumes from which queue, by what living workers say. While one that answers did not
-    /// say yet, nobody knows.
-    pub(super) fn recount_consumers(&mut self) {
-        let mut consumers: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
-        let mut known = false;
-        let mut complete = true;
-        for worker in self.workers.values().filter(|worker| worker.is_alive()) {
-            match worker.queues() {
-                Some(queues) => {
-                    known = true;
-                    for queue in queues {
-                        consumers.entry(queue).or_default().push(worker.hostname.clone());
-                    }
-                }
-                None => complete &= !worker.answers(),
-            }
-        }
-        let nobody = self.workers.values().all(|worker| !worker.is_alive());
-        let known = complete && (known || (nobody && !self.workers.is_empty()));
-        for queue in self.queues.values_mut() {
-            let workers = known.then(|| consumers.remove(&*queue.name).unwrap_or_default());
-            if queue.workers != workers {
-                queue.workers = workers;
-                self.revision += 1;
-                queue.revision = self.revision;
             }
         }
     }

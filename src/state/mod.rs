@@ -12,6 +12,7 @@ mod look;
 pub mod observation;
 pub mod query;
 mod queue;
+mod queues;
 mod rates;
 mod seen;
 mod store;
@@ -198,7 +199,9 @@ impl State {
                 let silent = listeners.map(|count| count.saturating_sub(*answered));
                 self.missing(hostnames, silent);
             }
-            Kind::QueueNames { names, exact } => self.name_queues(names, *exact),
+            Kind::QueueNames { names, broadcast, exact } => {
+                self.name_queues(names, broadcast, *exact);
+            }
             Kind::Queues(samples) => self.sample(samples),
             Kind::Head { queue, messages, complete, total: _ } => {
                 self.head(queue, messages, *complete, &mut changes);
@@ -249,7 +252,7 @@ impl State {
             Noun::Task => self.tasks.window(query, sort, self.now),
             Noun::Name => query::window(self.tasks.by_name.iter(), query, sort, self.now),
             Noun::Worker => query::window(self.workers.values(), query, sort, self.now),
-            Noun::Queue => query::window(self.queues.values(), query, sort, self.now),
+            Noun::Queue => query::window(self.shown_queues(), query, sort, self.now),
         }
     }
 
@@ -286,8 +289,8 @@ impl State {
     ) -> Option<T> {
         let task = self.tasks.get(uuid)?;
         let position = task.waiting.iter().find_map(|queue| {
-            let head = &self.queues.get(queue)?.head;
-            head.iter().position(|waiting| **waiting == *uuid)
+            let queue = self.queues.get(queue).filter(|_| self.is_read(queue))?;
+            queue.head.iter().position(|waiting| **waiting == *uuid)
         });
         let position = position.map(|position| position as u64);
         let relatives = self.workflow(&task);
@@ -310,12 +313,18 @@ impl State {
         Counts {
             workers: self.workers.len() as u64,
             tasks: self.tasks.len() as u64,
-            queues: self.queues.len() as u64,
+            queues: self.shown_queues().count() as u64,
             active: self.tasks.count(Place::Active),
-            queued: self.queues.values().filter_map(Queue::messages).reduce(|sum, more| sum + more),
+            queued: self.queued(),
             dropped: self.tasks.evicted,
             undecodable: self.undecodable,
         }
+    }
+
+    /// Messages that workers can take, over all queues.
+    fn queued(&self) -> Option<u64> {
+        let lengths = self.shown_queues().filter_map(|queue| queue.row().messages);
+        lengths.reduce(|sum, more| sum + more)
     }
 
     /// Bytes that the tasks take.
@@ -334,7 +343,7 @@ impl State {
         self.gaps.iter().cloned().collect()
     }
 
-    /// Names of the queues that are rows.
+    /// Names of all queues on the broker, also of those that are shown under another's.
     pub fn queue_names(&self) -> Vec<String> {
         self.queues.keys().map(|name| name.to_string()).collect()
     }

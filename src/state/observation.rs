@@ -63,8 +63,11 @@ pub enum Kind {
     },
     /// Which queues there are, as bindings, workers and the configuration name them.
     QueueNames {
-        /// All of them.
+        /// All of them, but for those in `broadcast`.
         names: Vec<String>,
+        /// Those that kombu named for one consumer of a Broadcast queue each → their exchange.
+        #[serde(default)]
+        broadcast: BTreeMap<String, String>,
         /// Every source was read to its end: a queue that is not named is gone.
         #[serde(default)]
         exact: bool,

@@ -15,6 +15,9 @@ const MINUTE: Micros = 60_000_000;
 /// Rates are means over the samples of this long.
 const RATE_WINDOW: Micros = 10_000_000;
 
+/// The type of an exchange that sends every message to everybody.
+pub(super) const FANOUT: &str = "fanout";
+
 /// One queue.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Queue {
@@ -37,6 +40,11 @@ pub(super) struct Queue {
     history: VecDeque<u64>,
     /// The task ids at its head, next to run first, at the last look.
     pub head: Vec<Arc<str>>,
+    /// It is bound to a fanout exchange: under which name it is shown. What lies in its list is read
+    /// by nobody.
+    pub fanout: Option<Arc<str>>,
+    /// Messages in the lists of all fanout queues that are shown under this name.
+    pub unreadable: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +73,10 @@ pub struct Binding {
 pub struct QueueRow<'a> {
     pub key: &'a str,
     pub name: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fanout: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +122,27 @@ impl Queue {
             minute: None,
             history: VecDeque::new(),
             head: Vec::new(),
+            fanout: None,
+            unreadable: None,
+        }
+    }
+
+    /// It is shown: it is no fanout queue, or the one that stands for all of its name.
+    pub fn is_row(&self) -> bool {
+        self.fanout.as_ref().is_none_or(|shown| *shown == self.name)
+    }
+
+    /// It is the row of fanout queues, unless a worker reads the list of that name.
+    pub fn stands_for(&mut self, shown: &Arc<str>) {
+        if self.bindings.iter().all(|binding| binding.kind == FANOUT) {
+            self.fanout = Some(shown.clone());
+        }
+    }
+
+    /// Something leads to it.
+    pub fn bind(&mut self, binding: &Binding) {
+        if let Err(place) = self.bindings.binary_search(binding) {
+            self.bindings.insert(place, binding.clone());
         }
     }
 
@@ -179,22 +212,25 @@ impl Queue {
         Some((incoming? - net?).max(0.0))
     }
 
-    /// The row of `queue/list`.
+    /// The row of `queue/list`. A fanout queue has no length.
     pub fn row(&self) -> QueueRow<'_> {
-        let (incoming_rate, net_rate) = self.rates();
+        let list = Some(self).filter(|queue| queue.fanout.is_none());
+        let (incoming_rate, net_rate) = list.map(Queue::rates).unwrap_or_default();
         QueueRow {
             key: &self.name,
             name: &self.name,
-            messages: self.messages(),
-            priorities: self.priorities.as_ref(),
+            fanout: list.is_none(),
+            unreadable: self.unreadable,
+            messages: list.and_then(Queue::messages),
+            priorities: list.and_then(|queue| queue.priorities.as_ref()),
             unacked: self.unacked,
             consumers: self.workers.as_ref().map(|workers| workers.len() as u64),
             workers: self.workers.as_deref(),
             incoming_rate,
-            outgoing_rate: self.outgoing(),
+            outgoing_rate: list.and_then(Queue::outgoing),
             net_rate,
-            oldest: self.oldest,
-            history: Some(&self.history).filter(|history| !history.is_empty()),
+            oldest: list.and_then(|queue| queue.oldest),
+            history: list.map(|queue| &queue.history).filter(|history| !history.is_empty()),
             bindings: &self.bindings,
             arguments: &self.arguments,
             dead_letter: self.arguments.get("x-dead-letter-exchange").and_then(Value::as_str),
@@ -212,16 +248,17 @@ impl Record for Queue {
     }
 
     fn field(&self, name: &str) -> Option<Cell<'_>> {
+        let row = self.row();
         Some(match name {
             "name" => Cell::Text(&self.name),
-            "messages" => Cell::Number(self.messages()? as f64),
-            "unacked" => Cell::Number(self.unacked? as f64),
-            "consumers" => Cell::Number(self.workers.as_ref()?.len() as f64),
+            "messages" => Cell::Number(row.messages? as f64),
+            "unacked" => Cell::Number(row.unacked? as f64),
+            "consumers" => Cell::Number(row.consumers? as f64),
             "workers" => Cell::List(self.workers.as_ref()?.iter().map(|name| &**name).collect()),
-            "incoming_rate" => Cell::Number(self.rates().0?),
-            "outgoing_rate" => Cell::Number(self.outgoing()?),
-            "net_rate" => Cell::Number(self.rates().1?),
-            "oldest" => Cell::Number(self.oldest?),
+            "incoming_rate" => Cell::Number(row.incoming_rate?),
+            "outgoing_rate" => Cell::Number(row.outgoing_rate?),
+            "net_rate" => Cell::Number(row.net_rate?),
+            "oldest" => Cell::Number(row.oldest?),
             _ => return None,
         })
     }

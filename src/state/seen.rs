@@ -34,7 +34,7 @@ impl State {
                 self.workers.keys().map(|hostname| uncounted(hostname)).collect()
             }
             (Noun::Task, "queue") | (Noun::Queue, "name") | (Noun::Worker, "queues") => {
-                self.queues.keys().map(|name| uncounted(name)).collect()
+                self.shown_queues().map(|queue| uncounted(&queue.name)).collect()
             }
             (Noun::Worker, "pool") => {
                 let mut pools: Vec<&str> =

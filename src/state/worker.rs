@@ -206,16 +206,16 @@ impl Worker {
         self.offsets.iter().min().copied()
     }
 
-    /// Names of the queues it consumes from.
+    /// Names of the queues it consumes from, as the application knows them.
     pub fn queues(&self) -> Option<Vec<&str>> {
         let told = self.active_queues.as_ref()?;
-        Some(told.value.iter().map(|queue| queue.name.as_str()).collect())
+        Some(told.value.iter().map(ActiveQueue::known_as).collect())
     }
 
     /// Its only queue, where it said that it has just one.
     pub fn only_queue(&self) -> Option<&str> {
         match self.active_queues.as_ref()?.value.as_slice() {
-            [queue] => Some(&queue.name),
+            [queue] => Some(queue.known_as()),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Queues and the messages in them, read without taking anything out.
 
 use super::{rows, wait_for_row};
-use crate::support::celery::{App, Sender};
+use crate::support::celery::{App, CeleryWorker, Options, Sender};
 use crate::support::redis::Redis;
 use crate::support::server::{Feed, Server};
 use serde_json::{Value, json};
@@ -135,4 +135,46 @@ fn a_queue_that_nobody_consumes_is_found_soon() {
     server.follow(&mut feed, "a later one", |feed| {
         feed.row("later").filter(|row| row["messages"] == 1).map(drop)
     });
+}
+
+#[test]
+fn f13_a_broadcast_queue_is_one_row_without_a_length() {
+    let redis = Redis::start();
+    let queues = &["celery", "notices"];
+    let options =
+        |name| Options { name, pool: "solo", queues, app: App::Broadcasting, ..Options::default() };
+    let mut workers = ["w1", "w2"].map(|name| CeleryWorker::launch(&redis, options(name)));
+    workers.iter_mut().for_each(CeleryWorker::wait_until_ready);
+    let mut server = Server::on(&redis);
+    let row = wait_for_row(&mut server, "queue/list", "notices", |row| {
+        row["workers"] == json!(["w1@lab", "w2@lab"]) && row["unreadable"].is_number()
+    });
+    assert_eq!((&row["fanout"], &row["unreadable"]), (&json!(true), &json!(0)), "{row}");
+    assert_eq!((row.get("messages"), row.get("priorities")), (None, None), "no depth: {row}");
+    let binding = json!({ "exchange": "notices", "type": "fanout", "routing_key": "celery" });
+    assert_eq!(row["bindings"], json!([binding]), "{row}");
+    let names = |rows: Vec<Value>| -> Vec<Value> {
+        rows.into_iter().map(|mut row| row["name"].take()).collect()
+    };
+    let named = names(rows(&mut server, "queue/list", json!({})));
+    assert_eq!(named, ["celery", "notices"], "one row, though each worker has a name of its own");
+    let worker = wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["queues"].is_array());
+    assert_eq!(worker["queues"], json!(queues), "{worker}");
+
+    // Celery's own client does that: it puts the message into lists that no worker reads.
+    let mut sender = Sender::start(&redis, App::Broadcasting);
+    let uuid = sender.send_with("lab.add", json!([1, 2]), json!({ "queue": "notices" }));
+    let row = wait_for_row(&mut server, "queue/list", "notices", |row| row["unreadable"] != 0);
+    assert_eq!(row["unreadable"], 2, "one in the list of each worker: {row}");
+    let page = messages(&mut server, json!({ "queue": "notices", "limit": 1, "offset": 1 }));
+    assert_eq!((&page["total"], &page["rows"][0]["uuid"]), (&json!(2), &json!(uuid)), "{page}");
+    let task = server.call("task/get", json!({ "uuid": uuid })).unwrap();
+    assert_eq!((&task["state"], &task["place"]), (&json!("PENDING"), &json!("queue")), "{task}");
+    assert_eq!(task.get("position"), None, "nobody takes it next: {task}");
+
+    // Killed workers leave their names in the bindings; a message in a list is still told.
+    workers.iter_mut().for_each(CeleryWorker::kill9);
+    let mut newcomer = Server::on(&redis);
+    let row = wait_for_row(&mut newcomer, "queue/list", "notices", |row| row["unreadable"] == 2);
+    assert_eq!(row["fanout"], true, "the names tell: {row}");
 }

@@ -18,6 +18,8 @@ pub enum App {
     Talkative,
     /// Arguments may be pickled.
     Pickling,
+    /// A Broadcast queue, `notices`, beside the ordinary one.
+    Broadcasting,
     /// The result backend is set by the application, not by the environment: as user `lab`, with
     /// the password `lab-secret`.
     Configured,
@@ -28,6 +30,7 @@ impl App {
         match self {
             App::Default => "lab.app",
             App::Talkative => "lab.talkative",
+            App::Broadcasting => "lab.broadcasting",
             App::Pickling => "lab.pickling",
             App::Configured => "lab.configured",
         }

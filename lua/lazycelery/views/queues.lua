@@ -30,7 +30,10 @@ end
 ---@param row table
 ---@return string?, string?
 local function empty_in(row)
-  if row.messages == 0 then
+  if row.fanout then
+    local unreadable = row.unreadable or 0
+    return unreadable > 0 and format.count(unreadable) .. " nobody reads" or nil, "LazyCeleryError"
+  elseif row.messages == 0 then
     return "empty", "LazyCeleryDim"
   elseif is_stuck(row) then
     return "no consumer", "LazyCeleryError"
@@ -105,6 +108,9 @@ return {
       sort = "messages",
       descending = true,
       format = function(row)
+        if row.fanout then
+          return "fanout", "LazyCeleryDim"
+        end
         return row.messages and format.count(row.messages),
           is_stuck(row) and "LazyCeleryError" or nil
       end,

@@ -109,15 +109,19 @@ local function compose(page, row, context)
   head(page, row, context)
   page:section("Queues", as_of(row, "active_queues", context))
   for _, queue in ipairs(row.active_queues or {}) do
+    local fanout = queue.exchange_type == "fanout"
+    -- On the broker every consumer of a fanout queue has a name of its own.
+    local known = fanout and queue.alias or queue.name
     -- Celery names all three alike unless it is told otherwise; only that is worth a word.
     local function unlike(label, name)
-      return { name ~= queue.name and ("   %s %s"):format(label, name) or "", "LazyCeleryDim" }
+      return { name ~= known and ("   %s %s"):format(label, name) or "", "LazyCeleryDim" }
     end
     page:line({
-      { queue.name, "LazyCeleryName" },
+      { known, "LazyCeleryName" },
+      { fanout and "   fanout" or "", "LazyCeleryDim" },
       unlike("exchange", queue.exchange),
       unlike("routing key", queue.routing_key),
-    }, { queue = queue.name, id = queue.name })
+    }, { queue = known, id = known })
   end
   if not row.active_queues then
     for _, name in ipairs(row.queues or {}) do

@@ -188,6 +188,17 @@ fn literal(text: &str) -> Value {
 }
 
 impl ActiveQueue {
+    /// Its exchange sends every message to everybody. On Redis it is no list then, but a channel.
+    pub fn is_fanout(&self) -> bool {
+        self.exchange_type == "fanout"
+    }
+
+    /// The name that the application knows. On the broker every consumer of a Broadcast queue has a
+    /// queue with another name.
+    pub fn known_as(&self) -> &str {
+        self.alias.as_deref().filter(|_| self.is_fanout()).unwrap_or(&self.name)
+    }
+
     fn read(queue: &Map<String, Value>) -> ActiveQueue {
         let member = |name: &str| queue.get(name).and_then(text);
         let exchange =
