@@ -55,7 +55,7 @@ fn run(arguments: Arguments) -> Result<u8> {
             call.run(runtime.handle(), rpc::methods(Arc::clone(environments)))
         }),
         Some(Command::Check) => watching(&arguments, |runtime, environments| {
-            Ok(runtime.block_on(check::run(environments.get(None)?)))
+            Ok(runtime.block_on(check::run(&environments.get(None)?)))
         }),
         Some(Command::Record { file }) => watching(&arguments, |runtime, environments| {
             runtime.block_on(record(environments, file))
@@ -110,6 +110,6 @@ fn serve_stdio(runtime: &Runtime, environments: &Arc<Environments>) -> Result<u8
 
 /// Records the default environment until a signal.
 async fn record(environments: &Environments, file: &Path) -> Result<u8> {
-    environment::record(environments.get(None)?, file, stdio::signal()).await?;
+    environment::record(&environments.get(None)?, file, stdio::signal()).await?;
     Ok(0)
 }

@@ -1,6 +1,6 @@
 //! Several environments in one process.
 
-use crate::support::server::{Framing, Server, configured};
+use crate::support::server::{Feed, Framing, Server, configured};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -100,4 +100,72 @@ fn listing_environments_runs_no_program_and_asking_one_does() {
     assert_eq!(fs::read_to_string(&ran).unwrap(), "x\n");
     let row = &server.call("environment/list", json!({})).unwrap()["rows"][0];
     assert_eq!(row.get("retry_in"), None::<&Value>, "no timer runs it again: {row}");
+}
+
+/// `initialize` with this configuration; what it answers.
+#[track_caller]
+fn initialize(server: &mut Server, config: Value) -> Result<Value, Value> {
+    server.call("initialize", json!({ "initializationOptions": { "config": config } }))
+}
+
+#[test]
+fn a_client_brings_environments_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorded = |name: &str, tasks| {
+        record(folder.path(), name, tasks);
+        json!({ "broker_url": format!("replay:{}", folder.path().join(name).display()) })
+    };
+    let home = configured(&record(folder.path(), "mine", 2));
+    let mut server = Server::start_in(home, Framing::Lines, &[], &[]);
+    let mut everywhere =
+        Feed::new(server.subscribe("task/subscribe", json!({ "environment": "*" })));
+    let mut list = Feed::new(server.subscribe("environment/subscribe", json!({})));
+    server.follow(&mut everywhere, "the tasks of one", |feed| (feed.total == 2).then_some(()));
+    server.follow(&mut list, "the one that is configured", |feed| {
+        (feed.rows().len() == 1).then_some(())
+    });
+
+    let theirs = recorded("theirs", 3);
+    let config = json!({ "default": "theirs", "environments": { "theirs": theirs } });
+    let answer = initialize(&mut server, config.clone()).unwrap();
+    let names: Vec<_> = answer["environments"].as_array().unwrap().iter().collect();
+    let names: Vec<_> = names.iter().map(|row| (&row["name"], &row["url_from"])).collect();
+    assert_eq!(names[1], (&json!("theirs"), &json!("initialize")), "{answer}");
+    assert_eq!((names.len(), &answer["default"]), (2, &json!("theirs")));
+    server.follow(&mut everywhere, "the tasks of both", |feed| (feed.total == 5).then_some(()));
+    server.follow(&mut list, "the new environment", |feed| feed.row("theirs").map(drop));
+    assert_eq!(server.call("task/list", json!({})).unwrap()["total"], 3, "the client's default");
+    assert_eq!(initialize(&mut server, config).unwrap()["environments"], {
+        server.call("environment/list", json!({})).unwrap()["rows"].clone()
+    });
+}
+
+#[test]
+fn what_a_client_may_not_bring_is_refused_and_nothing_has_changed() {
+    let home = configured("[environments.prod]\nbroker_url = 'redis://:pw@h/1'\n");
+    let program = home.path().join("ran");
+    let mut server = Server::start_in(home, Framing::Lines, &[], &[]);
+    for (environments, setting) in [
+        (
+            json!({ "a": { "broker_url_command": ["touch", program] } }),
+            "environments.a.broker_url_command",
+        ),
+        (
+            json!({ "prod": { "broker_url": "redis://:secret@h/2" } }),
+            "environments.prod.broker_url",
+        ),
+        (json!({ "a": { "brokr_url": "redis://h" } }), "environments.a.brokr_url"),
+    ] {
+        let config = json!({ "environments": environments, "default": "a" });
+        let error = initialize(&mut server, config).unwrap_err();
+        assert_eq!(error["code"], -32031, "{error}");
+        let told = format!("initializationOptions.config.{setting}");
+        assert_eq!(error["data"]["setting"], told, "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    let error = initialize(&mut server, json!([])).unwrap_err();
+    assert_eq!(error["code"], -32602, "{error}");
+    let rows = server.call("environment/list", json!({})).unwrap();
+    assert_eq!((&rows["total"], &rows["rows"][0]["name"]), (&json!(1), &json!("prod")));
+    assert!(!program.exists(), "no program was run");
 }

@@ -296,8 +296,10 @@ fn call_prints_the_bare_result_or_the_error() {
 fn a_mistake_in_usage_or_configuration_is_told_on_stderr() {
     let home = configured("[environments.a]\nbrokr_url = 'redis://:pw@h'\n");
     let file = home.path().join("config/lazycelery/config.toml");
-    let expected =
-        format!("{}:2:1: key: unknown `brokr_url`, did you mean `broker_url`?\n", file.display());
+    let expected = format!(
+        "{}:2:1: environments.a.brokr_url: unknown, did you mean `broker_url`?\n",
+        file.display()
+    );
     assert_eq!(run(&home, &[]), (2, String::new(), expected.clone()));
     assert_eq!(run(&home, &["call", "environment/list"]), (2, String::new(), expected));
     fs::remove_file(file).unwrap();

@@ -14,6 +14,7 @@ local state = {
   phase = "stopped", ---@type lazycelery.Phase
   reason = nil, ---@type string? why it is lost or refused
   info = nil, ---@type table? what initialize answered
+  environments = nil, ---@type table? what it was told to watch beside its own
   waiting = {}, ---@type fun(err: lazycelery.Error?)[] what to do once the server answered
   listeners = {}, ---@type fun(phase: lazycelery.Phase)[]
 }
@@ -145,13 +146,19 @@ end
 ---@param turn integer
 local function greet(turn)
   local version = vim.fn.api_info().version --[[@as table]]
+  local environments = config.options.environments
+  state.environments = environments
   calls.send("initialize", {
     processId = vim.fn.getpid(),
     clientInfo = {
       name = "lazycelery.nvim",
       version = ("%d.%d.%d"):format(version.major, version.minor, version.patch),
     },
-    initializationOptions = { protocol = PROTOCOL },
+    initializationOptions = {
+      protocol = PROTOCOL,
+      -- Without any it would be an array, in JSON.
+      config = next(environments) and { environments = environments } or nil,
+    },
   }, function(err, result)
     if turn == calls.turn() then
       greeted(err, result)
@@ -265,10 +272,17 @@ function M.subscribe(method, params, callback)
   }
 end
 
---- Variables that the running server does not know of: it was started with others.
+--- Settings that the running server does not know of: it was started with others.
 ---@return string[]
 function M.outdated()
-  return state.phase == "ready" and program.outdated() or {}
+  if state.phase ~= "ready" then
+    return {}
+  end
+  local names = program.outdated()
+  if not vim.deep_equal(state.environments, config.options.environments) then
+    names[#names + 1] = "`environments`"
+  end
+  return names
 end
 
 --- Starts the server anew, with the settings of now.

@@ -23,6 +23,14 @@ M.schema = {
     description = "The environment that `:LazyCelery` opens; without it the server's default.",
   },
   {
+    name = "environments",
+    default = {},
+    type = "table",
+    description = "Clusters beside those of the server's own configuration, by name, with the keys "
+      .. 'of its file: `{ staging = { broker_url = "redis://staging" } }`. '
+      .. "Programs that print a URL can stand only in the file.",
+  },
+  {
     name = "interval",
     default = 0.1,
     type = "number",

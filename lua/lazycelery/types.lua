@@ -54,6 +54,7 @@
 ---@class lazycelery.Options
 ---@field cmd string[]
 ---@field environment? string
+---@field environments table<string, table>
 ---@field interval number
 ---@field rows integer
 ---@field path_map table<string, string>

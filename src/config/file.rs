@@ -1,11 +1,13 @@
 //! The TOML file: its keys, and where in it something is wrong.
 //!
-//! Reads text and refuses what it does not know, with line, column and the nearest known key. What
+//! Reads text and refuses what it does not know, with its place and the nearest known key. What
 //! the settings mean together is the business of the [parent](super).
 
 use super::{CONTROL_EXCHANGE, EVENT_EXCHANGE, EnvironmentConfig, Secret, UrlSource, quantity};
 use crate::error::{Error, Result, nearest};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
@@ -40,13 +42,16 @@ struct Root {
     #[serde(default, deserialize_with = "quantity::read_duration")]
     keep: Option<Duration>,
     #[serde(default)]
-    environments: BTreeMap<String, Spanned<Environment>>,
+    environments: Tables,
 }
+
+/// Environments by name, as they are written.
+pub(super) type Tables = BTreeMap<String, Spanned<Environment>>;
 
 /// The keys of one environment, as they are written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Environment {
+pub(super) struct Environment {
     broker_url: Option<String>,
     broker_url_command: Option<Spanned<Vec<String>>>,
     result_backend: Option<String>,
@@ -84,9 +89,13 @@ pub fn read(path: &Path) -> Result<Option<Settings>> {
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(broken)?;
     let metadata = file.metadata().map_err(broken)?;
-    let source =
-        Source { path: path.display().to_string(), text, may_execute: may_execute(&metadata) };
-    source.settings().map(Some)
+    let origin = Origin { name: &path.display().to_string(), may_execute: may_execute(&metadata) };
+    settings(&text, origin).map(Some)
+}
+
+/// The settings that a file's text holds.
+fn settings(text: &str, origin: Origin) -> Result<Settings> {
+    origin.settings(text).map_err(|wrong| wrong.in_file(origin.name, text))
 }
 
 /// Whether programs that this file names may be run: nobody but the user, or root, can have
@@ -102,46 +111,84 @@ fn may_execute(file: &Metadata) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A file's text, to make settings of and to tell positions in.
-struct Source {
-    path: String,
-    text: String,
-    may_execute: Result<(), &'static str>,
+/// Something that cannot be: which setting, and where it stands in the text.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// The keys that lead to it, with dots between them; empty where the text is no TOML.
+    pub setting: String,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+    at: Option<Range<usize>>,
 }
 
-impl Source {
-    fn settings(&self) -> Result<Settings> {
-        let root: Root = toml::from_str(&self.text).map_err(|error| self.syntax(&error))?;
+impl Wrong {
+    fn in_file(self, path: &str, text: &str) -> Error {
+        let before = self.at.and_then(|at| text.get(..at.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        let setting = if self.setting.is_empty() { "TOML".into() } else { self.setting };
+        let position = Some(format!("{path}:{line}:{column}"));
+        Error::Config { setting, reason: self.reason, position }
+    }
+}
+
+/// Who wrote a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin<'a> {
+    /// What its environments say of where they come from.
+    pub name: &'a str,
+    /// Whether programs that it names may be run, or why not.
+    pub may_execute: Result<(), &'static str>,
+}
+
+impl Origin<'_> {
+    fn settings(self, text: &str) -> Result<Settings, Wrong> {
+        let root: Root = parse(text)?;
         if let Some(default) = &root.default {
-            let known = root.environments.keys().map(String::as_str);
-            self.known(default, "default", known)?;
+            known(default, "default".into(), root.environments.keys().map(String::as_str))?;
         }
-        let mut environments: Vec<_> = root.environments.into_iter().collect();
-        environments.sort_by_key(|(_, environment)| environment.span().start);
-        let environments = environments
-            .into_iter()
-            .map(|(name, environment)| self.environment(name, environment))
-            .collect::<Result<_>>()?;
         Ok(Settings {
+            environments: self.environments(root.environments)?,
             default: root.default.map(Spanned::into_inner),
             memory_limit: root.memory_limit,
             keep: root.keep,
-            environments,
         })
     }
 
-    fn environment(&self, name: String, table: Spanned<Environment>) -> Result<EnvironmentConfig> {
+    /// In the order of the text.
+    pub fn environments(self, tables: Tables) -> Result<Vec<EnvironmentConfig>, Wrong> {
+        let mut tables: Vec<_> = tables.into_iter().collect();
+        tables.sort_by_key(|(_, table)| table.span().start);
+        tables.into_iter().map(|(name, table)| self.environment(name, table)).collect()
+    }
+
+    fn environment(
+        self,
+        name: String,
+        table: Spanned<Environment>,
+    ) -> Result<EnvironmentConfig, Wrong> {
         let at = table.span();
         let table = table.into_inner();
-        let broker = self.url("broker_url", table.broker_url, table.broker_url_command, &at)?;
-        let Some(broker) = broker else {
-            let reason = format!("missing in the environment {name:?}, or broker_url_command");
-            return Err(self.wrong("broker_url", reason, Some(at)));
+        let path = |setting: &str| format!("environments.{name}.{setting}");
+        let url = |setting, given, command: Option<_>| {
+            if let (Some(_), Some(_)) = (&given, &command) {
+                let reason = format!("given beside {setting}_command, one of them is enough");
+                return Err(Wrong { setting: path(setting), reason, at: Some(at.clone()) });
+            }
+            let command = command
+                .map(|command| self.command(path(&format!("{setting}_command")), command))
+                .transpose()?;
+            let given = given.map(|url: String| UrlSource::Given(Secret::new(url)));
+            Ok(given.or(command))
+        };
+        let Some(broker) = url("broker_url", table.broker_url, table.broker_url_command)? else {
+            let reason = "missing, or broker_url_command".into();
+            return Err(Wrong { setting: path("broker_url"), reason, at: Some(at) });
         };
         let result_backend =
-            self.url("result_backend", table.result_backend, table.result_backend_command, &at)?;
+            url("result_backend", table.result_backend, table.result_backend_command)?;
         for action in table.allow.iter().flatten() {
-            self.known(action, "allow", ACTIONS.iter().copied())?;
+            known(action, path("allow"), ACTIONS.iter().copied())?;
         }
         Ok(EnvironmentConfig {
             broker_transport_options: table.broker_transport_options,
@@ -152,7 +199,7 @@ impl Source {
             production: table.production,
             read_only: table.read_only,
             allow: table.allow.map(|all| all.into_iter().map(Spanned::into_inner).collect()),
-            url_from: self.path.clone(),
+            url_from: self.name.into(),
             adhoc: false,
             name,
             broker,
@@ -160,80 +207,69 @@ impl Source {
         })
     }
 
-    /// A URL that is written down or printed by a program, but not both.
-    fn url(
-        &self,
-        setting: &str,
-        given: Option<String>,
-        command: Option<Spanned<Vec<String>>>,
-        table: &Range<usize>,
-    ) -> Result<Option<UrlSource>> {
-        match (given, command) {
-            (None, None) => Ok(None),
-            (Some(url), None) => Ok(Some(UrlSource::Given(Secret::new(url)))),
-            (None, Some(command)) => {
-                let at = Some(command.span());
-                let setting = format!("{setting}_command");
-                let command = command.into_inner();
-                if command.first().is_none_or(String::is_empty) {
-                    return Err(self.wrong(&setting, "is empty".into(), at));
-                }
-                match self.may_execute {
-                    Ok(()) => Ok(Some(UrlSource::Command(command))),
-                    Err(reason) => Err(self.wrong(&setting, reason.into(), at)),
-                }
-            }
-            (Some(_), Some(_)) => {
-                let reason = format!("given beside {setting}_command, one of them is enough");
-                Err(self.wrong(setting, reason, Some(table.clone())))
-            }
-        }
-    }
-
-    /// Refuses a value that is none of `known`.
-    fn known<'a>(
-        &self,
-        value: &Spanned<String>,
-        setting: &str,
-        known: impl Iterator<Item = &'a str>,
-    ) -> Result<()> {
-        let known: Vec<&str> = known.collect();
-        if known.contains(&value.as_ref().as_str()) {
-            return Ok(());
-        }
-        let reason = unknown(value.as_ref(), &known);
-        Err(self.wrong(setting, reason, Some(value.span())))
-    }
-
-    /// What the TOML reader or serde refused.
-    fn syntax(&self, error: &toml::de::Error) -> Error {
-        let message = error.message();
-        let (setting, reason) = match message.strip_prefix("unknown field `") {
-            Some(_) => {
-                let mut names = message.split('`').skip(1).step_by(2);
-                let key = names.next().unwrap_or_default();
-                ("key", unknown(key, &names.collect::<Vec<_>>()))
-            }
-            None => ("TOML", without_values(message)),
+    /// A program that prints a URL.
+    fn command(self, setting: String, command: Spanned<Vec<String>>) -> Result<UrlSource, Wrong> {
+        let at = Some(command.span());
+        let command = command.into_inner();
+        let reason = match self.may_execute {
+            _ if command.first().is_none_or(String::is_empty) => "is empty",
+            Ok(()) => return Ok(UrlSource::Command(command)),
+            Err(reason) => reason,
         };
-        self.wrong(setting, reason, error.span())
+        Err(Wrong { setting, reason: reason.into(), at })
     }
+}
 
-    fn wrong(&self, setting: &str, reason: String, at: Option<Range<usize>>) -> Error {
-        let before = at.and_then(|at| self.text.get(..at.start)).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-        let position = Some(format!("{}:{line}:{column}", self.path));
-        Error::Config { setting: setting.into(), reason, position }
+/// Reads text into keys that are known.
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
+    let document = toml::Deserializer::parse(text).map_err(|error| refused("", &error))?;
+    serde_path_to_error::deserialize(document)
+        .map_err(|error| refused(&dotted(error.path()), error.inner()))
+}
+
+/// What the TOML reader or serde refused.
+fn refused(path: &str, error: &toml::de::Error) -> Wrong {
+    let message = error.message();
+    let mut names = message.split('`').skip(1).step_by(2);
+    let reason = match names.next().filter(|_| message.starts_with("unknown field `")) {
+        Some(key) => format!("unknown, {}", instead_of(key, &names.collect::<Vec<_>>())),
+        None => without_values(message),
+    };
+    Wrong { setting: path.into(), reason, at: error.span() }
+}
+
+/// The keys of a path, without the steps that only serde sees.
+pub(super) fn dotted(path: &serde_path_to_error::Path) -> String {
+    let keys = path.iter().filter_map(|segment| match segment {
+        Segment::Map { key } if !key.starts_with("$__serde") => Some(key.as_str()),
+        _ => None,
+    });
+    keys.collect::<Vec<_>>().join(".")
+}
+
+/// Refuses a value that is none of `known`.
+fn known<'a>(
+    value: &Spanned<String>,
+    setting: String,
+    known: impl Iterator<Item = &'a str>,
+) -> Result<(), Wrong> {
+    let known: Vec<&str> = known.collect();
+    if known.contains(&value.as_ref().as_str()) {
+        return Ok(());
     }
+    Err(Wrong { setting, reason: unknown(value.as_ref(), &known), at: Some(value.span()) })
 }
 
 /// Names what is unknown, and the known name that looks most like it.
 pub fn unknown(name: &str, known: &[&str]) -> String {
+    format!("unknown `{name}`, {}", instead_of(name, known))
+}
+
+fn instead_of(name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
-        Some(nearest) => format!("unknown `{name}`, did you mean `{nearest}`?"),
-        None if known.is_empty() => format!("unknown `{name}`, none is configured"),
-        None => format!("unknown `{name}`, known: {}", known.join(", ")),
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None if known.is_empty() => "none is configured".into(),
+        None => format!("known: {}", known.join(", ")),
     }
 }
 
@@ -250,13 +286,13 @@ fn without_values(message: &str) -> String {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Source {
-        Source { path: "c.toml".into(), text: text.into(), may_execute: Ok(()) }
+    fn read_text(text: &str) -> Result<Settings> {
+        settings(text, Origin { name: "c.toml", may_execute: Ok(()) })
     }
 
     /// `position: setting: reason`, as `main` prints it.
     fn refusal(text: &str) -> String {
-        match source(text).settings() {
+        match read_text(text) {
             Err(error @ Error::Config { .. }) => {
                 let Error::Config { position, .. } = &error else { unreachable!() };
                 format!("{}: {error}", position.as_deref().unwrap())
@@ -267,7 +303,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let settings = source(
+        let settings = read_text(
             r#"
             default = "prod"
             memory_limit = "1GiB"
@@ -287,7 +323,6 @@ mod tests {
             broker_url_command = ["pass"]
             "#,
         )
-        .settings()
         .unwrap();
         assert_eq!(settings.default.as_deref(), Some("prod"));
         assert_eq!(settings.memory_limit, Some(1 << 30));
@@ -313,13 +348,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place_and_the_nearest_name() {
         for (text, expected) in [
-            (
-                "memory_limt = 5",
-                "c.toml:1:1: key: unknown `memory_limt`, did you mean `memory_limit`?",
-            ),
+            ("memory_limt = 5", "c.toml:1:1: memory_limt: unknown, did you mean `memory_limit`?"),
             (
                 "[environments.'é']\n brokr_url = 'x'",
-                "c.toml:2:2: key: unknown `brokr_url`, did you mean `broker_url`?",
+                "c.toml:2:2: environments.é.brokr_url: unknown, did you mean `broker_url`?",
             ),
             (
                 "default = 'prd'\n[environments.prod]\nbroker_url = 'x'",
@@ -328,28 +360,28 @@ mod tests {
             ("default = 'x'", "c.toml:1:11: default: unknown `x`, none is configured"),
             (
                 "[environments.a]\nbroker_url = 'x'\nallow = ['send', 'purg']",
-                "c.toml:3:18: allow: unknown `purg`, did you mean `purge`?",
+                "c.toml:3:18: environments.a.allow: unknown `purg`, did you mean `purge`?",
             ),
             (
                 "[environments.a]\nqueues = []",
-                "c.toml:1:1: broker_url: missing in the environment \"a\", or broker_url_command",
+                "c.toml:1:1: environments.a.broker_url: missing, or broker_url_command",
             ),
             (
                 "[environments.a]\nbroker_url = 'x'\nbroker_url_command = ['y']",
-                "c.toml:1:1: broker_url: given beside broker_url_command, one of them is enough",
+                "c.toml:1:1: environments.a.broker_url: given beside broker_url_command, one of them is enough",
             ),
             (
                 "[environments.a]\nbroker_url_command = []",
-                "c.toml:2:22: broker_url_command: is empty",
+                "c.toml:2:22: environments.a.broker_url_command: is empty",
             ),
-            ("keep = '5'", "c.toml:1:8: TOML: \"5\" is no duration such as 30s or 5m"),
+            ("keep = '5'", "c.toml:1:8: keep: \"5\" is no duration such as 30s or 5m"),
             (
                 "memory_limit = -1",
-                "c.toml:1:16: TOML: invalid value: integer `-1`, expected a size from 0",
+                "c.toml:1:16: memory_limit: invalid value: integer `-1`, expected a size from 0",
             ),
             (
                 "[environments.a]\nbroker_url_command = 'redis://:pw@h'",
-                "c.toml:2:22: TOML: invalid type: string, expected a sequence",
+                "c.toml:2:22: environments.a.broker_url_command: invalid type: string, expected a sequence",
             ),
             ("a = 1\na = 2", "c.toml:2:1: TOML: duplicate key"),
         ] {

@@ -1,14 +1,16 @@
 //! Configuration: a TOML file, the process's environment variables and the command line, merged
-//! into one [`Config`]. Says who may set what; contacts nothing, and executes nothing but what prints
-//! a URL, when asked to ([`UrlSource::resolve`]).
+//! into one [`Config`]; and what a client brings ([`Brought`]). Says who may set what; contacts
+//! nothing, and executes nothing but what prints a URL, when asked to ([`UrlSource::resolve`]).
 //!
 //! Whether two URLs mean one place is the broker's knowledge: see [`Config::fold`].
 
+mod client;
 mod command;
 mod file;
 pub mod quantity;
 
-pub use file::ACTIONS;
+pub use client::Brought;
+pub use file::{ACTIONS, unknown};
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -67,6 +69,8 @@ pub struct Config {
     pub memory_limit: u64,
     /// How long an unused environment stays connected.
     pub keep: Duration,
+    /// Nothing may be changed, through whatever environment.
+    pub read_only: bool,
     /// In the order of the file; the one from the command line or variables last.
     pub environments: Vec<EnvironmentConfig>,
 }
@@ -146,6 +150,7 @@ impl Config {
             default: settings.default,
             memory_limit: options.memory_limit.or(settings.memory_limit).unwrap_or(MEMORY_LIMIT),
             keep: settings.keep.unwrap_or(KEEP),
+            read_only: options.read_only,
             environments: settings.environments,
         };
         if config.default.is_none() {

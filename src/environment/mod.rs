@@ -12,6 +12,7 @@ mod check;
 mod link;
 mod looks;
 mod mailbox;
+mod place;
 mod queues;
 mod recording;
 mod replay;
@@ -237,13 +238,18 @@ impl Environment {
         self.changed();
     }
 
-    /// Wakes everybody who shows something.
+    /// Keeps to so many bytes from the next observation on.
+    fn keep_to(&self, budget: usize) {
+        self.state().keep_to(budget);
+    }
+
     /// Forgets everything: a recording begins again.
     fn begin_again(&self) {
         self.state().begin_again();
         self.changed();
     }
 
+    /// Wakes everybody who shows something.
     fn changed(&self) {
         self.0.revision.send_modify(|revision| *revision += 1);
     }

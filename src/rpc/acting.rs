@@ -3,7 +3,6 @@
 
 use super::call::Call;
 use super::discover::Told;
-use super::lifecycle::Client;
 use crate::environment::act::{Caller, Job, JobStatus, Preview, Standing, Unlocked};
 use crate::error::Result;
 use crate::server::Notifier;
@@ -68,15 +67,15 @@ pub(super) async fn act<A: Preview>(
     how: How,
     action: A,
 ) -> Result<Done<A::Outcome>> {
-    let environment = call.environments.get(environment)?;
+    let environment = call.environment(environment)?;
     if dry_run {
-        let outcome = call.environments.preview(environment, action).await?;
+        let outcome = call.environments.preview(&environment, action).await?;
         return Ok(Done { outcome, cancelled: false });
     }
-    let (client, unlocked) = (call.session.slot::<Client>(), call.session.slot::<Unlocked>());
+    let (client, unlocked) = (call.client(), call.session.slot::<Unlocked>());
     let rate = how.rate.map(rate).transpose()?;
     let caller = Caller { actor: client.name(), unlocked: &unlocked, rate };
-    let acting = call.environments.act(environment, caller, action).await?;
+    let acting = call.environments.act(&environment, caller, action).await?;
     let job = acting.job.clone();
     let reporter = tokio::spawn(report(job.clone(), how.progress, call.notifier.clone()));
     let stop = async {

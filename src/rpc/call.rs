@@ -1,6 +1,7 @@
 //! What a handler is given besides its parameters.
 
-use crate::environment::Environments;
+use super::client::Client;
+use crate::environment::{Environment, Environments};
 use crate::error::{Error, Result};
 use crate::server::{Answered, Notifier, Session};
 use jsonrpsee::Extensions;
@@ -27,6 +28,22 @@ impl Call {
             session: Session::of(extensions),
             answered: Answered::of(extensions),
             notifier: Notifier::of(extensions),
+        }
+    }
+
+    /// What the session remembers of its client.
+    pub fn client(&self) -> Arc<Client> {
+        self.session.slot()
+    }
+
+    /// The environment of that name, or the one that this client's calls mean.
+    ///
+    /// # Errors
+    /// As [`Environments::get`].
+    pub fn environment(&self, name: Option<&str>) -> Result<Environment> {
+        match name {
+            Some(name) => self.environments.get(Some(name)),
+            None => self.environments.get(self.client().environment().as_deref()),
         }
     }
 

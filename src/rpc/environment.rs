@@ -3,7 +3,6 @@
 use super::bounds;
 use super::call::Call;
 use super::feed::{self, Feed, Listing, View};
-use super::lifecycle::Client;
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::table::Table;
@@ -56,7 +55,7 @@ struct Checks {
 }
 
 async fn check(params: Checked, call: Call) -> Result<Checks> {
-    let rows = call.environments.get(params.environment.as_deref())?.check().await;
+    let rows = call.environment(params.environment.as_deref())?.check().await;
     Ok(Checks { total: rows.len() as u64, rows, exact: true })
 }
 
@@ -86,8 +85,8 @@ async fn unlock(params: Unlock, call: Call) -> Result<Unlocked> {
             return Call::invalid(format!("`minutes` is 0 to {LONGEST_UNLOCK}, not {given}"));
         }
     };
-    let environment = call.environments.get(params.environment.as_deref())?;
-    let client = call.session.slot::<Client>();
+    let environment = call.environment(params.environment.as_deref())?;
+    let client = call.client();
     let unlocked = call.session.slot::<act::Unlocked>();
     let until = environment.unlock(&unlocked, client.name(), time).await?;
     Ok(Unlocked { environment: environment.name().into(), until: from_micros(until) })

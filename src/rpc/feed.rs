@@ -189,9 +189,10 @@ async fn rows(mut views: watch::Receiver<View>, out: &mut Out<'_>) {
     let mut view = views.borrow_and_update().clone();
     let mut lease = view.source.lease();
     loop {
-        let mut revisions = view.source.revisions();
-        for revision in &mut revisions {
-            revision.borrow_and_update();
+        // New ones, so what is read below is at least as new as they.
+        let revisions = view.source.revisions();
+        if lease.len() != view.source.environments().len() {
+            lease = renewed(lease, &view);
         }
         let began = Instant::now();
         if !view.paused {

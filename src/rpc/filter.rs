@@ -45,10 +45,10 @@ async fn completion(params: Complete, call: Call) -> Result<Completion> {
         Of::Worker => Noun::Worker,
         Of::Queue => Noun::Queue,
     };
-    let scope = match (params.environment.as_deref(), call.environments.default_name()) {
-        // Without a default there is nothing seen, but there are still fields.
-        (None, None) => Scope::Every(Vec::new()),
-        (environment, _) => Scope::of(&call, environment)?,
+    let scope = match params.environment.as_deref() {
+        // Where none is configured nothing is seen, but there are still fields.
+        None if call.environments.all().is_empty() => Scope::every(&call),
+        environment => Scope::of(&call, environment)?,
     };
     let length = params.text.chars().count();
     let cursor = params.position.unwrap_or(length);

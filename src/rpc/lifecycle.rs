@@ -4,6 +4,7 @@ use super::acting;
 use super::call::Call;
 use super::discover::{self, Described};
 use super::table::Table;
+use crate::config::Brought;
 use crate::environment::EnvironmentRow;
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
@@ -52,18 +53,8 @@ struct ClientInfo {
 #[serde(default)]
 struct InitializationOptions {
     protocol: Option<u32>,
-    config: Option<Value>,
-}
-
-/// Who a session says it is: the actor of the audit log.
-#[derive(Debug, Default)]
-pub(super) struct Client(std::sync::OnceLock<String>);
-
-impl Client {
-    /// The client's name, as `initialize` told it.
-    pub fn name(&self) -> &str {
-        self.0.get().map_or("unnamed", String::as_str)
-    }
+    /// `default` and `environments`, as in the configuration file.
+    config: Option<Map<String, Value>>,
 }
 
 #[derive(Clone, Serialize, JsonSchema)]
@@ -99,16 +90,11 @@ async fn initialize(
             "this server speaks protocol {PROTOCOL}, the client wants {wanted}: update the older one"
         ));
     }
-    if options.config.is_some() {
-        return Err(Error::Config {
-            setting: "initializationOptions.config".into(),
-            reason: "the configuration is given when the server starts: --config FILE".into(),
-            position: None,
-        });
+    if let Some(config) = options.config {
+        configure(&config, &call).map_err(below_config)?;
     }
     if let Some(ClientInfo { name }) = params.client_info {
-        // A second `initialize` does not change who the client is.
-        let _ = call.session.slot::<Client>().0.set(name);
+        call.client().introduce(name);
     }
     Ok(Initialized {
         server_info: ServerInfo {
@@ -118,8 +104,27 @@ async fn initialize(
         protocol: PROTOCOL,
         capabilities: Capabilities { methods },
         environments: call.environments.all().iter().map(|one| one.row()).collect(),
-        default: call.environments.default_name().map(str::to_owned),
+        default: call.environment(None).ok().map(|one| one.name().to_owned()),
     })
+}
+
+/// Takes in what a client configures.
+fn configure(config: &Map<String, Value>, call: &Call) -> Result<()> {
+    let brought = Brought::read(config)?;
+    let default = brought.default.clone();
+    call.environments.join(brought)?;
+    if let Some(default) = default {
+        call.client().prefer(default);
+    }
+    Ok(())
+}
+
+/// A setting's path from the parameters on.
+fn below_config(error: Error) -> Error {
+    let Error::Config { setting, reason, position } = error else { return error };
+    let dot = if setting.is_empty() { "" } else { "." };
+    let setting = format!("initializationOptions.config{dot}{setting}");
+    Error::Config { setting, reason, position }
 }
 
 async fn shutdown(_: Nothing, call: Call) -> Result<()> {

@@ -7,6 +7,7 @@
 mod acting;
 mod bounds;
 mod call;
+mod client;
 mod delta;
 mod discover;
 mod environment;

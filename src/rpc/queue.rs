@@ -108,7 +108,7 @@ struct Row {
 }
 
 async fn messages(params: Messages, call: Call) -> Result<Page> {
-    let environment = call.environments.get(params.environment.as_deref())?;
+    let environment = call.environment(params.environment.as_deref())?;
     let _lease = environment.lease(&[Need::Queues]);
     let limit = bounds::limit(params.limit)?;
     environment.fresh(&[Look::Names]).await?;

@@ -2,7 +2,7 @@
 //! environment and whose keys begin with it.
 
 use super::call::Call;
-use crate::environment::{Environment, Lease, Look, Need};
+use crate::environment::{Environment, Environments, Look};
 use crate::error::{Error, Result};
 use crate::state::query::Sort;
 use crate::state::{Noun, Page, Query, Seen};
@@ -12,14 +12,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The environments of one call.
 #[derive(Debug, Clone)]
 pub(super) enum Scope {
     /// One.
     One(Environment),
-    /// All of them.
-    Every(Vec<Environment>),
+    /// All of them, also those that join later.
+    Every(Arc<Environments>),
 }
 
 /// Why an environment could not answer, under `"*"`.
@@ -40,20 +42,29 @@ impl Scope {
     /// The scope that a call's `environment` names.
     pub fn of(call: &Call, environment: Option<&str>) -> Result<Self> {
         Ok(match environment {
-            Some("*") => Scope::Every(call.environments.all().to_vec()),
-            name => Scope::One(call.environments.get(name)?.clone()),
+            Some("*") => Scope::every(call),
+            name => Scope::One(call.environment(name)?),
         })
     }
 
-    pub fn environments(&self) -> &[Environment] {
+    /// All environments.
+    pub fn every(call: &Call) -> Self {
+        Scope::Every(Arc::clone(&call.environments))
+    }
+
+    pub fn environments(&self) -> Arc<[Environment]> {
         match self {
-            Scope::One(environment) => std::slice::from_ref(environment),
-            Scope::Every(environments) => environments,
+            Scope::One(environment) => Arc::from([environment.clone()]),
+            Scope::Every(environments) => environments.all(),
         }
     }
 
-    pub fn lease(&self, needs: &[Need]) -> Vec<Lease> {
-        self.environments().iter().map(|environment| environment.lease(needs)).collect()
+    /// What goes up when something in them could have changed.
+    pub fn revisions(&self) -> Vec<watch::Receiver<u64>> {
+        match self {
+            Scope::One(environment) => vec![environment.revision()],
+            Scope::Every(environments) => environments.revisions(),
+        }
     }
 
     /// Waits until these looks are fresh everywhere. Under `"*"` a broken environment is told in
@@ -63,6 +74,7 @@ impl Scope {
         match self {
             Scope::One(environment) => shortfall.incomplete = environment.fresh(looks).await?,
             Scope::Every(environments) => {
+                let environments = environments.all();
                 let all = environments.iter().map(|environment| environment.fresh(looks));
                 let outcomes = futures_util::future::join_all(all).await;
                 for (environment, outcome) in environments.iter().zip(outcomes) {
@@ -86,14 +98,14 @@ impl Scope {
     pub fn page(&self, noun: Noun, query: &Query) -> Result<Page> {
         match self {
             Scope::One(environment) => environment.read(|state| state.window(noun, query)),
-            Scope::Every(environments) => self.merged(environments, noun, query),
+            Scope::Every(environments) => self.merged(&environments.all(), noun, query),
         }
     }
 
     /// The values of a column in all environments.
     pub fn seen(&self, noun: Noun, column: &str) -> Vec<Seen> {
         let mut all: BTreeMap<String, Option<u64>> = BTreeMap::new();
-        for environment in self.environments() {
+        for environment in self.environments().iter() {
             for Seen { value, tasks } in environment.read(|state| state.seen(noun, column)) {
                 let sum = all.entry(value).or_default();
                 *sum = match (*sum, tasks) {
@@ -110,6 +122,7 @@ impl Scope {
         match self {
             Scope::One(environment) => environment.read(|state| state.row(noun, key)),
             Scope::Every(environments) => {
+                let environments = environments.all();
                 let (environment, own) = environments.iter().find_map(|environment| {
                     let own = key.strip_prefix(environment.name())?.strip_prefix('/')?;
                     Some((environment, own))

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::scope::Scope;
-use crate::environment::{EnvironmentRow, Environments, Lease, Look, Need};
+use crate::environment::{Environment, EnvironmentRow, Environments, Lease, Look, Need};
 use crate::error::{Error, Result};
 use crate::state::filter::{Filter, Hint};
 use crate::state::query::Sort;
@@ -71,14 +71,18 @@ impl Source {
         }
     }
 
-    /// Keeps what is shown looked at. Environments are only counted: listing them contacts nobody.
-    pub fn lease(&self) -> Vec<Lease> {
+    /// Those it shows something of.
+    pub fn environments(&self) -> Arc<[Environment]> {
         match self {
-            Source::Records(_, scope) => scope.lease(self.needs()),
-            Source::Environments(environments, _) => {
-                environments.all().iter().map(|one| one.lease(self.needs())).collect()
-            }
+            Source::Records(_, scope) => scope.environments(),
+            Source::Environments(environments, _) => environments.all(),
         }
+    }
+
+    /// Keeps what is shown looked at, a lease for each environment. Environments are only counted:
+    /// listing them contacts nobody.
+    pub fn lease(&self) -> Vec<Lease> {
+        self.environments().iter().map(|environment| environment.lease(self.needs())).collect()
     }
 
     /// The looks whose answer is still out or in part, for a feed that does not wait for them.
@@ -86,9 +90,9 @@ impl Source {
         match self {
             Source::Environments(..) => Vec::new(),
             Source::Records(_, scope) => {
-                let environments = scope.environments().iter();
+                let environments = scope.environments();
                 let mut names: Vec<_> =
-                    environments.flat_map(|one| one.incomplete(self.looks())).collect();
+                    environments.iter().flat_map(|one| one.incomplete(self.looks())).collect();
                 names.sort_unstable();
                 names.dedup();
                 names
@@ -101,8 +105,9 @@ impl Source {
         match self {
             Source::Records(noun, scope) => scope.page(*noun, query),
             Source::Environments(environments, word) => {
-                let all = environments.all().iter();
+                let all = environments.all();
                 let keys: Vec<_> = all
+                    .iter()
                     .filter(|one| one.name().to_lowercase().contains(word))
                     .map(|one| (one.name().to_owned(), fingerprint(&one.row())))
                     .collect();
@@ -135,11 +140,10 @@ impl Source {
 
     /// What goes up when something could have changed.
     pub fn revisions(&self) -> Vec<watch::Receiver<u64>> {
-        let environments = match self {
-            Source::Records(_, scope) => scope.environments(),
-            Source::Environments(environments, _) => environments.all(),
-        };
-        environments.iter().map(|environment| environment.revision()).collect()
+        match self {
+            Source::Records(_, scope) => scope.revisions(),
+            Source::Environments(environments, _) => environments.revisions(),
+        }
     }
 }
 

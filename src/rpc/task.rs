@@ -76,10 +76,10 @@ struct Known<'a> {
 }
 
 async fn get(params: Get, call: Call) -> Result<Typed<Known<'static>>> {
-    let environment = call.environments.get(params.environment.as_deref())?;
+    let environment = call.environment(params.environment.as_deref())?;
     let _lease = environment.lease(&[Need::Tasks]);
     let found = environment.find_task(&params.uuid, params.full).await?;
-    details(environment, &params.uuid, params.full, &found).map(Typed::from)
+    details(&environment, &params.uuid, params.full, &found).map(Typed::from)
 }
 
 fn details(environment: &Environment, uuid: &str, full: bool, found: &Found) -> Result<Value> {
@@ -104,7 +104,7 @@ struct Watch {
 }
 
 async fn watch(params: Watch, call: Call) -> Result<Live<Whole<'static, Known<'static>>>> {
-    let environment = call.environments.get(params.environment.as_deref())?.clone();
+    let environment = call.environment(params.environment.as_deref())?;
     let leases = vec![environment.lease(&[Need::Tasks])];
     let revisions = vec![environment.revision()];
     let interval = feed::interval(params.interval)?;

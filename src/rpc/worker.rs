@@ -82,10 +82,10 @@ struct Get {
 }
 
 async fn get(params: Get, call: Call) -> Result<Typed<WorkerDetails<'static>>> {
-    let environment = call.environments.get(params.environment.as_deref())?;
+    let environment = call.environment(params.environment.as_deref())?;
     let _lease = environment.lease(&[Need::WorkerDetails]);
     environment.fresh(&[Look::Roll, Look::Active, Look::Held]).await?;
-    details(environment, &params.hostname).map(Typed::from)
+    details(&environment, &params.hostname).map(Typed::from)
 }
 
 fn details(environment: &Environment, hostname: &str) -> Result<Value> {
@@ -108,7 +108,7 @@ struct Watch {
 }
 
 async fn watch(params: Watch, call: Call) -> Result<Live<Whole<'static, WorkerDetails<'static>>>> {
-    let environment = call.environments.get(params.environment.as_deref())?.clone();
+    let environment = call.environment(params.environment.as_deref())?;
     let leases = vec![environment.lease(&[Need::WorkerDetails])];
     let revisions = vec![environment.revision()];
     let interval = feed::interval(params.interval)?;
@@ -136,7 +136,7 @@ async fn inspect(params: Inspect, call: Call) -> Result<Replies> {
         ));
     }
     let timeout = timeout(params.timeout)?;
-    let environment = call.environments.get(params.environment.as_deref())?;
+    let environment = call.environment(params.environment.as_deref())?;
     let _lease = environment.lease(&[Need::Workers]);
     let mut request = Request::new(&params.method, some(params.destination)?);
     request.arguments.extend(params.arguments);

@@ -225,6 +225,11 @@ impl State {
         changes
     }
 
+    /// Changes the bytes that tasks keep to; what is too much goes with the next observation.
+    pub fn keep_to(&mut self, budget_bytes: usize) {
+        self.tasks.keep_to(budget_bytes);
+    }
+
     /// Forgets everything but its revision, by which readers know what they have: what comes next
     /// may be what came before.
     pub fn begin_again(&mut self) {

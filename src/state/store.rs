@@ -129,6 +129,11 @@ impl Store {
         self.budget
     }
 
+    /// Changes that; nothing is let go before [`Store::keep_budget`].
+    pub fn keep_to(&mut self, budget: usize) {
+        self.budget = budget;
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.records.len()

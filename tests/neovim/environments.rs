@@ -59,3 +59,28 @@ fn several_environments_stand_side_by_side() {
     let screen = nvim.wait_for_screen("staging-worker");
     assert!(screen.contains("prod ●") && screen.contains("staging ◐"), "{screen}");
 }
+
+#[test]
+fn environments_of_the_options_are_told_to_the_server() {
+    let mut nvim = lab::start(SMALL);
+    let told = "double.last('initialize').initializationOptions";
+    run(
+        &mut nvim,
+        "require('lazycelery').setup({ cmd = { 'true' }, environments = { staging = { broker_url = 'redis://staging' } } })",
+    );
+    nvim.command("LazyCelery environments");
+    expect(
+        &mut nvim,
+        &format!("{told}.config.environments.staging.broker_url"),
+        "\"redis://staging\"",
+    );
+    nvim.wait_for_screen("connected");
+    assert_eq!(value(&mut nvim, "#require('lazycelery.client').outdated()"), "0");
+    run(&mut nvim, "require('lazycelery').setup({ cmd = { 'true' } })");
+    nvim.command("LazyCelery environments");
+    let messages = value(&mut nvim, "vim.fn.execute('messages')");
+    assert!(messages.contains("another `environments`; :LazyCelery restart"), "{messages}");
+    nvim.command("LazyCelery restart");
+    expect(&mut nvim, "double.count('initialize')", "2");
+    assert_eq!(value(&mut nvim, &format!("{told}.config")), "nil");
+}

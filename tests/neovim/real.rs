@@ -2,6 +2,7 @@
 
 use super::lab::{SMALL, expect, value};
 use crate::support::neovim::Neovim;
+use crate::support::server::PROGRAM;
 use crate::support::wait::wait_until;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
@@ -192,4 +193,19 @@ fn n25_neovim_closed_or_killed_leaves_no_server() {
         }
         wait_until("the server to be gone", || test_kill_process(server).is_err());
     }
+}
+
+#[test]
+fn environments_of_the_options_are_watched_by_the_server() {
+    let mut feed = Feed::new();
+    feed.heartbeat(SEEN, 0);
+    let mut nvim = Neovim::start(SMALL, &[]);
+    nvim.command("runtime plugin/lazycelery.lua");
+    nvim.command(&format!(
+        "lua require('lazycelery').setup({{ cmd = {{ '{PROGRAM}' }}, environments = {{ lab = {{ broker_url = '{}' }} }} }})",
+        feed.broker()
+    ));
+    nvim.command("LazyCelery");
+    nvim.wait_for_screen("● w1@lab");
+    nvim.wait_for_screen("lab ●");
 }

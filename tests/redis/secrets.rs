@@ -171,3 +171,30 @@ fn production_is_guarded_whatever_name_leads_there() {
         Some("`theirs` is the same broker: the environment is read_only")
     );
 }
+
+/// What a client brings is no way around: neither at an address that is known, nor at one that a
+/// program would print.
+#[test]
+fn production_is_guarded_against_what_a_client_brings() {
+    let redis = Redis::start();
+    let program = Program::printing(&redis.url(0));
+    let prod = format!(
+        "[environments.prod]\nbroker_url_command = {}\nproduction = true\n",
+        program.command()
+    );
+    let mut server = serve(&prod, &[]);
+    let config = json!({ "default": "mine", "environments": {
+        "mine": { "broker_url": redis.url(0).replace("127.0.0.1", "localhost") } } });
+    let params = json!({ "initializationOptions": { "config": config } });
+    server.call("initialize", params.clone()).unwrap();
+    let rule = "the environment is production (`environment/unlock` lifts that for a while)";
+    let led = format!("`prod` is the same broker: {rule}");
+    assert_eq!(refusal(&mut server).as_deref(), Some(&*led));
+
+    let known =
+        format!("[environments.prod]\nbroker_url = '{}'\nproduction = true\n", redis.url(0));
+    let mut server = serve(&known, &[]);
+    let answer = server.call("initialize", params).unwrap();
+    assert_eq!(answer["environments"][1]["production"], true, "{answer}");
+    assert_eq!(refusal(&mut server).as_deref(), Some(rule));
+}

@@ -4,19 +4,14 @@
 //! one environment where another one at the same place forbids it.
 
 use super::audit::Entry;
-use crate::broker::url::{Address, BrokerUrl, Server};
 use crate::environment::{Environment, Environments, wall_clock};
 use crate::error::{Error, Result};
 use crate::state::observation::Micros;
 use serde_json::json;
-use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// How long looking a host's addresses up may take.
-const LOOKUP: Duration = Duration::from_secs(1);
 
 /// The method that lifts the guard of `production`.
 pub const UNLOCK: &str = "environment/unlock";
@@ -119,51 +114,6 @@ impl Environment {
 fn right(method: &str) -> &str {
     let action = method.split_once('/').map_or(method, |(_, action)| action);
     action.split('_').next().unwrap_or(action)
-}
-
-impl Environment {
-    /// Whether both mean one cluster: one server and database, and no prefix that tells them apart.
-    async fn shares_place(&self, other: &Environment) -> Result<bool> {
-        let prefix = |environment: &Environment| {
-            let options = &environment.config().broker_transport_options;
-            options.get("global_keyprefix").and_then(|prefix| prefix.as_str()).map(str::to_owned)
-        };
-        if let (Some(ours), Some(theirs)) = (prefix(self), prefix(other))
-            && ours != theirs
-        {
-            return Ok(false);
-        }
-        if self.0.replay.is_some() || other.0.replay.is_some() {
-            return Ok(false);
-        }
-        let ours = BrokerUrl::parse(self.0.address.url().await?.expose())?;
-        let theirs = BrokerUrl::parse(other.0.address.url().await?.expose())?;
-        for one in ours.servers() {
-            for another in theirs.servers() {
-                if one.same_place(another)
-                    || one.same_but_host(another) && share(one, another).await
-                {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-}
-
-/// Whether the hosts of two servers lead to one address.
-async fn share(one: &Server, another: &Server) -> bool {
-    let (ours, theirs) = tokio::join!(addresses(one), addresses(another));
-    !ours.is_disjoint(&theirs)
-}
-
-async fn addresses(server: &Server) -> HashSet<IpAddr> {
-    let Address::Tcp { host, port } = server.address() else { return HashSet::new() };
-    let lookup = tokio::net::lookup_host((host.as_str(), *port));
-    match tokio::time::timeout(LOOKUP, lookup).await {
-        Ok(Ok(found)) => found.map(|address| address.ip().to_canonical()).collect(),
-        _ => HashSet::new(),
-    }
 }
 
 #[cfg(test)]

@@ -356,7 +356,7 @@ mod tests {
     }
 
     fn job(environments: &Environments, rate: Option<f64>) -> Job {
-        environments.jobs().open("task/send", environments.get(None).unwrap(), "someone", rate)
+        environments.jobs().open("task/send", &environments.get(None).unwrap(), "someone", rate)
     }
 
     #[tokio::test(start_paused = true)]
