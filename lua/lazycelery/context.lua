@@ -8,7 +8,9 @@ local format = require("lazycelery.format")
 ---@field ascii boolean
 ---@field calm boolean
 ---@field ticking boolean a cell made since this was cleared depends on the time
----@field time number
+---@field time number now, by the environment's clock
+---@field known number how far what is known reaches: until now, or until the connection was lost
+---@field past boolean the connection is lost
 ---@field columns table<string, true> fields of the columns that the row is shown in
 local Context = {}
 Context.__index = Context
@@ -22,6 +24,8 @@ function Context.new(name)
     calm = config.options.calm,
     ticking = false,
     time = environment.now(name),
+    known = environment.known(name),
+    past = environment.is_past(name),
     columns = {},
   }, Context)
 end
@@ -53,6 +57,14 @@ end
 ---@return string
 function Context:age(at)
   return format.age(self:now() - at)
+end
+
+--- How long something has been going on, as far as is known; ticks.
+---@param since number
+---@return number seconds
+function Context:lasting(since)
+  self.ticking = true
+  return self.known - since
 end
 
 return Context

@@ -1,26 +1,49 @@
 --- Highlights of visible lines, gone after the redraw: no marks pile up. And the notice that a window
 --- looks otherwise than its header and columns were made for.
+local environment = require("lazycelery.environment")
+local folds = require("lazycelery.folds")
 local paint = require("lazycelery.paint")
 local registry = require("lazycelery.registry")
 local window = require("lazycelery.window")
 
-local spans = vim.api.nvim_create_namespace("lazycelery")
+local M = {}
 
----@param buf integer
+local marks = vim.api.nvim_create_namespace("lazycelery")
+
+--- How a line looks; one that is of the past is dim.
+---@param view lazycelery.View
+---@param lnum integer
+---@return lazycelery.Span[]
+local function spans(view, lnum)
+  local id = view.shown[lnum]
+  local cell = view.cells[id]
+  if not cell then
+    return {}
+  elseif view.gone[id] or (view.is_list and environment.is_past(view.id.environment)) then
+    return { { 0, #cell.line, "LazyCeleryDim" } }
+  end
+  return cell.spans
+end
+
+--- 'foldtext': the heading, turned, as it looks open.
+---@return lazycelery.Chunk[]
+function M.fold()
+  local line, view = folds.text(), registry.get()
+  local chunks, from = {}, 0
+  for _, span in ipairs(view and spans(view, vim.v.foldstart) or {}) do
+    chunks[#chunks + 1] = { line:sub(from + 1, span[1]) }
+    chunks[#chunks + 1] = { line:sub(span[1] + 1, span[2]), span[3] }
+    from = span[2]
+  end
+  chunks[#chunks + 1] = { line:sub(from + 1) }
+  return chunks
+end
+
+---@param view lazycelery.View
 ---@param row integer
-local function line(buf, row)
-  local view = registry.get(buf)
-  local id = view and view.shown[row + 1]
-  local cell = view and view.cells[id]
-  if not view or not cell then
-    return
-  end
-  local found = cell.spans
-  if view.gone[id] or (view.is_list and view.stale) then
-    found = { { 0, #cell.line, "LazyCeleryDim" } }
-  end
-  for _, span in ipairs(found) do
-    vim.api.nvim_buf_set_extmark(buf, spans, row, span[1], {
+local function decorate(view, row)
+  for _, span in ipairs(spans(view, row + 1)) do
+    vim.api.nvim_buf_set_extmark(view.buf, marks, row, span[1], {
       end_col = span[2],
       hl_group = span[3],
       ephemeral = true,
@@ -56,11 +79,16 @@ local function on_window(win, buf)
   return true
 end
 
-vim.api.nvim_set_decoration_provider(spans, {
+vim.api.nvim_set_decoration_provider(marks, {
   on_win = function(_, win, buf)
     return on_window(win, buf)
   end,
   on_line = function(_, _, buf, row)
-    line(buf, row)
+    local view = registry.get(buf)
+    if view then
+      decorate(view, row)
+    end
   end,
 })
+
+return M

@@ -73,6 +73,14 @@ local function heard(event)
   end
 end
 
+client.on_phase(function(phase)
+  for name, row in pairs(phase ~= "ready" and known.rows or {}) do
+    if row.status == "connected" then
+      known.lost[name] = known.lost[name] or clock(row)
+    end
+  end
+end)
+
 --- Follows all environments, from the first view on.
 function M.watch()
   if not known.feed then
@@ -103,12 +111,28 @@ function M.names()
   return names
 end
 
---- The environment's own time; where the connection is lost, the moment of that, so that what is of
---- the past does not seem to go on.
+--- The environment's own time.
 ---@param name string
 ---@return number
 function M.now(name)
+  return clock(known.rows[name])
+end
+
+--- How far what is known reaches: until now, or, where the connection is lost, until that moment.
+---@param name string
+---@return number
+function M.known(name)
   return known.lost[name] or clock(known.rows[name])
+end
+
+--- Whether what is known of an environment is of the past: nobody tells what happens there.
+---@param name string
+---@return boolean
+function M.is_past(name)
+  local row = known.rows[name]
+  return client.phase() ~= "ready"
+    or known.lost[name] ~= nil
+    or (row ~= nil and row.status ~= "connected" and row.status ~= "idle")
 end
 
 --- Seconds until the next attempt to connect, counted down from what the server said.

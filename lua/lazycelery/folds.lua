@@ -49,7 +49,7 @@ function M.expr()
   return line:find("^   ") and "1" or "0"
 end
 
---- 'foldtext': the heading, turned.
+--- The heading of the fold that is drawn, turned.
 ---@return string
 function M.text()
   local line = vim.fn.getline(vim.v.foldstart) --[[@as string]]

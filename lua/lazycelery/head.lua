@@ -1,5 +1,6 @@
 --- The column header in the winbar, and our statusline: ready strings, set when they differ. (An
 --- expression that fails once is erased by Neovim for good.)
+local Context = require("lazycelery.context")
 local badge = require("lazycelery.badge")
 local config = require("lazycelery.config")
 local grid = require("lazycelery.table")
@@ -10,6 +11,9 @@ local window = require("lazycelery.window")
 local M = {}
 
 local FIGHT_MS = 1000
+
+--- Cells that are always free between a header and its badge: as many as between two columns.
+local GAP = 2
 
 --- Windows in which something else sets the winbar as often as we do: theirs it is.
 ---@type table<integer, { text: string, lost?: integer, given_up?: boolean }>
@@ -29,31 +33,30 @@ function M.subject(view)
   return head and head(view.rows.row, view.id) or view.def.title
 end
 
+--- Of when a page is, where that is not now.
 ---@param view lazycelery.View
 ---@return string
-local function title(view)
-  if view.def.layout == "detail" then
-    return " " .. M.subject(view)
-  elseif not view.is_list then
-    return " " .. view.def.title
+local function as_of(view)
+  local context = Context.new(view.id.environment)
+  if not context.past or not view.is_list then
+    return ""
   end
-  return grid.header(view.grid, view.sort, config.options.ascii)
+  return ("  as of %s"):format(context:clock(context.known))
 end
 
---- As much of the header as fits, in whole titles.
----@param header string
+--- The titles of a list, or what a page is of: as much of it as `cells` hold.
+---@param view lazycelery.View
 ---@param cells integer
 ---@return string
-local function fit(header, cells)
-  if text.width(header) <= cells then
-    return header
+local function title(view, cells)
+  if view.def.layout == "detail" then
+    local note = as_of(view)
+    local subject = text.cut(text.clean(M.subject(view)), cells - 1 - text.width(note), true)
+    return text.cut(" " .. subject .. note, cells)
+  elseif not view.is_list then
+    return " " .. text.cut(view.def.title, cells - 1)
   end
-  local kept = text.head(header, cells)
-  local follows = header:sub(#kept + 1, #kept + 1)
-  if follows ~= " " then
-    kept = kept:gsub("%S+$", "")
-  end
-  return (kept:gsub("%s+$", ""))
+  return grid.header(view.grid, view.sort, config.options.ascii, cells)
 end
 
 --- The header of one window: moved by what is left of it, cut where the badge begins.
@@ -68,11 +71,10 @@ local function winbar(view, win)
     cells = cells + text.width(chunk[1])
     right[#right + 1] = ("%%#%s#%s"):format(chunk[2] or "LazyCeleryHeader", escape(chunk[1]))
   end
-  local header = text.clean(title(view))
+  local header = title(view, left + math.max(0, room - cells - GAP))
   if left > 0 then
     header = text.tail(header, math.max(0, text.width(header) - left))
   end
-  header = fit(header, math.max(0, room - cells - 1))
   return ("%%#LazyCeleryHeader#%s%s%%=%s%%#LazyCeleryHeader# "):format(
     (" "):rep(textoff),
     escape(header),
@@ -122,7 +124,7 @@ end
 function M.as_line(view)
   for _, win in ipairs(window.showing(view.buf)) do
     if state[win] and state[win].given_up then
-      return title(view)
+      return title(view, view.width or vim.o.columns)
     end
   end
 end

@@ -72,7 +72,9 @@ end
 ---@param row lazycelery.EnvironmentRow?
 ---@return string[]
 local function figures(row)
-  local parts, counts, rates = {}, row and row.counts or {}, row and row.rates
+  local parts, counts = {}, row and row.counts or {}
+  -- A rate is of now, and of the past there is none.
+  local rates = row and not environment.is_past(row.name) and row.rates
   local ascii = config.options.ascii
   if rates then
     local ended = (rates.succeeded or 0) + (rates.failed or 0)

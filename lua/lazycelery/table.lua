@@ -166,12 +166,13 @@ function M.line(grid, row, context)
   return (table.concat(parts):gsub(" +$", "")), spans
 end
 
---- The titles above the columns; the sorted one carries an arrow.
+--- The titles above the columns, as many as end within `cells`; the sorted one carries an arrow.
 ---@param grid lazycelery.Grid
 ---@param sort? string
 ---@param ascii boolean
+---@param cells integer
 ---@return string
-function M.header(grid, sort, ascii)
+function M.header(grid, sort, ascii, cells)
   local field = sort and sort:gsub("^%-", "")
   local parts = { (" "):rep(INDENT) }
   for i, place in ipairs(grid.shown) do
@@ -184,7 +185,11 @@ function M.header(grid, sort, ascii)
     -- The arrow may use the gap: a title as wide as its column stays whole.
     local right = column.align == "right"
     local spare = text.width(title) > place.width and GAP or 0
-    parts[#parts + 1] = text.pad(text.cut(title, place.width + 1), place.width, right)
+    title = text.cut(title, place.width + 1)
+    if place.x + math.max(text.width(title), right and place.width or 0) > cells then
+      break
+    end
+    parts[#parts + 1] = text.pad(title, place.width, right)
     if i < #grid.shown then
       parts[#parts + 1] = (" "):rep(spare > 0 and GAP - 1 or GAP)
     end

@@ -192,7 +192,6 @@
 ---@field shut? table<integer, table<string, true>> sections that windows have closed
 ---@field closed? boolean its buffer is unloaded
 ---@field asleep? boolean restored from a session: it asks nothing before it is known to be safe
----@field stale? boolean what it shows is of the past
 ---@field loading? boolean more parts of an answer follow
 ---@field retrying? boolean
 ---@field reported? string the fault told last

@@ -41,12 +41,9 @@ function M.rest()
   end
 end
 
---- Whether what a view shows is of the past: it is dimmed then.
+--- What a view shows became of the past, or is so no more: lines that say the same look otherwise.
 ---@param view lazycelery.View
 local function judge(view)
-  local row = environment.get(view.id.environment)
-  view.stale = client.phase() ~= "ready"
-    or (row and row.status ~= "connected" and row.status ~= "idle")
   paint.soon(view)
   if view.is_list then
     pcall(vim.api.nvim__redraw, { buf = view.buf, valid = false })

@@ -142,10 +142,10 @@ function M.options(win, def)
   if def.layout == "detail" then
     options.foldmethod = "expr"
     options.foldexpr = "v:lua.require'lazycelery.folds'.expr()"
-    options.foldtext = "v:lua.require'lazycelery.folds'.text()"
+    options.foldtext = "v:lua.require'lazycelery.decorate'.fold()"
     options.foldlevel = 99
     options.foldminlines = 0
-    options.winhighlight = "Folded:LazyCeleryTitle"
+    options.winhighlight = "Folded:NONE"
   else
     options.foldenable = false
   end

@@ -79,6 +79,27 @@ pub fn lines(nvim: &mut Neovim) -> String {
     nvim.text("return table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n')")
 }
 
+/// How many ways the text below the first line of a view looks: one, where all of it is dim.
+#[track_caller]
+pub fn looks(nvim: &mut Neovim) -> i64 {
+    number(
+        nvim,
+        "(function()
+           vim.cmd.redraw()
+           local found = {}
+           for row = 3, vim.o.lines - 2 do
+             -- The last column may hold the mark of what reaches beyond it.
+             for column = 1, vim.o.columns - 1 do
+               if vim.fn.screenstring(row, column):find('%S') then
+                 found[vim.fn.screenattr(row, column)] = true
+               end
+             end
+           end
+           return vim.tbl_count(found)
+         end)()",
+    )
+}
+
 /// A list of tasks on the screen: `count` of them, the first `from + 1`.
 #[track_caller]
 pub fn tasks(nvim: &mut Neovim, count: usize, from: usize) {

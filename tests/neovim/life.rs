@@ -12,7 +12,7 @@ fn n15_a_dead_server_leaves_a_stale_view_that_recovers() {
     run(&mut nvim, "double.silent.initialize = true double.die(139)");
     nvim.wait_for_screen("server gone");
     assert!(nvim.screen().contains("00000001"), "the last data stays");
-    assert_eq!(value(&mut nvim, "require('lazycelery.view').get().stale"), "true");
+    assert_eq!(lab::looks(&mut nvim), 1);
     // It is started again by itself; what answers is followed anew.
     expect(&mut nvim, "double.starts", "2");
     run(&mut nvim, "double.silent.initialize = nil double.die(1)");
@@ -111,7 +111,7 @@ fn a_lost_broker_keeps_the_last_rows_dimmed_and_tells_the_events() {
     let screen = nvim.wait_for_screen("prod ○ retry 3 s");
     assert!(screen.contains("00000003"), "{screen}");
     nvim.wait_for_screen("retry 2 s");
-    assert_eq!(value(&mut nvim, "require('lazycelery.view').get().stale"), "true");
+    assert_eq!(lab::looks(&mut nvim), 1);
     run(&mut nvim, "double.tell_environment({ status = 'connected', retry_in = vim.NIL })");
     nvim.wait_for_screen("prod ●");
     assert_eq!(

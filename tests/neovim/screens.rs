@@ -4,6 +4,7 @@
 use super::lab::{self, LARGE, SMALL, expect, load, run};
 use crate::support::neovim::{Neovim, Size};
 use crate::support::root;
+use crate::support::wait::wait_until;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -62,6 +63,8 @@ fn live(view: &str, size: Size) -> Neovim {
 fn check(nvim: &mut Neovim, view: &str, size: Size, state: &str) {
     let name = format!("{view}-{}-{state}", name_of(size));
     let path = root().join("tests/screens").join(format!("{name}.txt"));
+    // A view that stood still for a moment makes up for it.
+    expect(nvim, "(require('lazycelery.view').get() or {}).pending or false", "false");
     let screen = nvim.screen() + "\n";
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &screen).unwrap();
@@ -144,23 +147,61 @@ fn no_task_events() {
 
 #[test]
 fn the_broker_is_down() {
-    for view in ["workers", "tasks", "queues"] {
-        let mut nvim = live(view, SMALL);
-        // Far enough away that the countdown does not tick under the comparison.
-        run(
-            &mut nvim,
-            "double.tell_environment({ status = 'disconnected', retry_in = 3.999, error = 'Connection refused' })",
-        );
-        nvim.wait_for_screen("prod ○ retry 4 s");
-        check(&mut nvim, view, SMALL, "down");
+    for size in [SMALL, LARGE] {
+        for (view, ..) in VIEWS {
+            let mut nvim = live(view, size);
+            lose(&mut nvim);
+            if view == "environments" {
+                nvim.wait_for_screen("Connection refused");
+            } else {
+                nvim.wait_for_screen("prod ○ retry 4 s");
+                wait_until_dim(&mut nvim);
+            }
+            check(&mut nvim, view, size, "down");
+        }
     }
     let mut nvim = opened("tasks", SMALL);
-    run(
-        &mut nvim,
-        "double.tell_environment({ status = 'disconnected', retry_in = 3.999, error = 'Connection refused' })",
-    );
+    lose(&mut nvim);
     nvim.wait_for_screen("The next attempt is in 4 s.");
     check(&mut nvim, "tasks", SMALL, "down-from-the-start");
+}
+
+/// What was loaded once is shown again while the broker is away, and so looks.
+#[test]
+fn a_page_opened_while_the_broker_is_down_is_dim() {
+    for view in ["worker", "task", "workers"] {
+        let mut nvim = lab::start(SMALL);
+        load(&mut nvim, "cluster = require('cluster')");
+        nvim.command("LazyCelery queues");
+        nvim.wait_for_screen("prod ●");
+        lose(&mut nvim);
+        nvim.wait_for_screen("prod ○ retry 4 s");
+        let (_, command, _) = VIEWS.iter().find(|(name, ..)| *name == view).unwrap();
+        lab::show(&mut nvim, command);
+        run(&mut nvim, &format!("cluster.tell('{view}')"));
+        nvim.wait_for_screen("web-1");
+        wait_until_dim(&mut nvim);
+    }
+}
+
+#[track_caller]
+fn wait_until_dim(nvim: &mut Neovim) {
+    wait_until("all to be dim", || match lab::looks(nvim) {
+        1 => Ok(()),
+        several => Err((several, nvim.screen())),
+    });
+}
+
+/// The connection to the broker is lost.
+fn lose(nvim: &mut Neovim) {
+    // By a clock that stands, the countdown does not tick under the comparison.
+    run(
+        nvim,
+        "double.answers['queue/messages'] = function()
+           return nil, { code = -32021, message = 'prod is not connected', data = { kind = 'not_connected' } }
+         end
+         double.tell_environment({ status = 'disconnected', retry_in = 3.999, error = 'Connection refused' })",
+    );
 }
 
 #[test]

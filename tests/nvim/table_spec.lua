@@ -35,7 +35,7 @@ end
 
 -- 1 + 8 + 2 + 6 + 2 + 8 = 27: the column of the last rank does not fit.
 expect.yes(table_of.layout(grid, 30))
-expect.equal(table_of.header(grid, nil, false), " STATE     NAME    RESULT")
+expect.equal(table_of.header(grid, nil, false, 50), " STATE     NAME    RESULT")
 expect.equal(
   line({ state = "OK", name = "a.b", count = "7", result = "fine" }),
   " OK        a.b     fine"
@@ -43,7 +43,7 @@ expect.equal(
 
 -- All ranks fit; numbers stand right; the flexible column takes the rest; no blank at the end.
 expect.yes(table_of.layout(grid, 50))
-expect.equal(table_of.header(grid, "-count", false), " STATE     NAME     COUNT↓  RESULT")
+expect.equal(table_of.header(grid, "-count", false, 50), " STATE     NAME     COUNT↓  RESULT")
 expect.equal(
   line({ state = "OK", name = "a.b", count = "7", result = "" }),
   " OK        a.b           7"

@@ -42,12 +42,19 @@ local events = {
   off = { "off", "LazyCeleryWarn" },
 }
 
+--- A figure that nobody tells any more is dim.
+---@param row lazycelery.EnvironmentRow
+---@return string?
+local function how_told(row)
+  return environment.is_past(row.name) and "LazyCeleryDim" or nil
+end
+
 ---@param field string
----@return fun(row: lazycelery.EnvironmentRow): string?
+---@return fun(row: lazycelery.EnvironmentRow): string?, string?
 local function count(field)
   return function(row)
     local number = row.counts and row.counts[field]
-    return number and format.count(number)
+    return number and format.count(number), how_told(row)
   end
 end
 

@@ -174,7 +174,7 @@ return {
       align = "right",
       sort = "oldest",
       format = function(row, context)
-        return row.oldest and context:age(row.oldest), "LazyCeleryDim"
+        return row.oldest and format.age(context:lasting(row.oldest)), "LazyCeleryDim"
       end,
     },
     { field = "empty_in", title = "EMPTY IN", rank = 5, min = 14, flex = true, format = empty_in },

@@ -65,7 +65,7 @@ local function outcome(row, context)
   end
   local chunks = type(said) == "table" and said or { { said or "", group } }
   if row.place == "active" and row.started then
-    local took = context:age(row.started)
+    local took = format.age(context:lasting(row.started))
     table.insert(chunks, 1, { ("for %s%s"):format(took, said and "  " or ""), "LazyCeleryBusy" })
   elseif (row.runtime or 0) >= OF_NOTE_S then
     table.insert(chunks, 1, { format.duration(row.runtime) .. "  ", "LazyCeleryDim" })
@@ -92,7 +92,7 @@ local function runtime(row, context)
   elseif row.runtime then
     return format.duration(row.runtime)
   elseif row.place == "active" and row.started and not row.orphaned then
-    return context:age(row.started) .. " …", "LazyCeleryBusy"
+    return format.age(context:lasting(row.started)) .. " …", "LazyCeleryBusy"
   end
 end
 

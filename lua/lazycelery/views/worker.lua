@@ -55,7 +55,7 @@ local function tasks(page, title, row, context)
       { "  " .. (task.args or "") },
       { task.eta and "  at " .. context:clock(task.eta) or "", "LazyCeleryBusy" },
       {
-        task.started and "  " .. context:age(task.started) .. " …" or "",
+        task.started and "  " .. format.age(context:lasting(task.started)) .. " …" or "",
         "LazyCeleryBusy",
       },
     }, { task = uuid, id = uuid, row = task })
@@ -66,10 +66,12 @@ end
 ---@param row table
 ---@param context lazycelery.Context
 local function head(page, row, context)
+  -- What the evidence says goes on, does so no longer that we knew of.
+  local was, evidence = context.past and "was " or "", not context.past and row.evidence
   page:head({
     { row.hostname, "LazyCeleryName" },
-    { "  " .. (row.status or "unknown"), groups[row.status] or "LazyCeleryDim" },
-    { row.evidence and "  " .. row.evidence or "", "LazyCeleryDim" },
+    { "  " .. was .. (row.status or "unknown"), groups[row.status] or "LazyCeleryDim" },
+    { evidence and "  " .. evidence or "", "LazyCeleryDim" },
   })
   local software = row.software or {}
   page:facts({
@@ -80,7 +82,7 @@ local function head(page, row, context)
       software.ident
         and ("%s %s on %s"):format(software.ident, software.version or "", software.system or ""),
     },
-    { "up", row.started and format.uptime(context:now() - row.started) },
+    { "up", row.started and format.uptime(context:lasting(row.started)) },
   })
   local skew = row.skew or 0
   page:facts({

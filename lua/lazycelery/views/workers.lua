@@ -183,7 +183,7 @@ return {
       min = 6,
       format = function(row, context)
         if row.started and not is_gone(row) then
-          return format.uptime(context:now() - row.started), "LazyCeleryDim"
+          return format.uptime(context:lasting(row.started)), "LazyCeleryDim"
         end
       end,
     },
