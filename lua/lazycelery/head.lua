@@ -16,7 +16,9 @@ local FIGHT_MS = 1000
 local GAP = 2
 
 --- Windows in which something else sets the winbar as often as we do: theirs it is.
----@type table<integer, { text: string, lost?: integer, given_up?: boolean }>
+--- What we set is known by buffer, as Neovim remembers it: back in a view, what stood there then is
+--- there again.
+---@type table<integer, { texts: table<integer, string>, lost?: integer, given_up?: boolean }>
 local state = {}
 
 ---@param piece string
@@ -82,27 +84,39 @@ local function winbar(view, win)
   )
 end
 
+--- Whether we set this text, in this window or in the one that showed the buffer before.
+---@param buf integer
+---@param found string
+---@return boolean
+local function set_by_us(buf, found)
+  for _, known in pairs(state) do
+    if known.texts[buf] == found then
+      return true
+    end
+  end
+  return false
+end
+
 --- Whether the winbar of a window is still ours to set.
 ---@param win integer
+---@param buf integer
 ---@param wanted string
 ---@return boolean
-local function ours(win, wanted)
-  local last, now = state[win], vim.uv.now()
-  if not last then
-    state[win] = { text = wanted }
-    return true
-  elseif last.given_up then
+local function ours(win, buf, wanted)
+  local last, now = state[win] or { texts = {} }, vim.uv.now()
+  state[win] = last
+  if last.given_up then
     return false
   end
   local found = vim.wo[win].winbar
-  if found ~= last.text and found ~= "" then
+  if last.texts[buf] and found ~= "" and not set_by_us(buf, found) then
     if last.lost and now - last.lost < FIGHT_MS then
       last.given_up = true
       return false
     end
     last.lost = now
   end
-  last.text = wanted
+  last.texts[buf] = wanted
   return true
 end
 
@@ -147,7 +161,7 @@ function M.update(view)
     if vim.api.nvim_win_get_config(win).relative == "" then
       if config.options.winbar then
         local wanted = winbar(view, win)
-        if ours(win, wanted) then
+        if ours(win, view.buf, wanted) then
           set(win, "winbar", wanted)
         end
       end

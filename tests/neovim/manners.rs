@@ -111,6 +111,20 @@ fn n14_names_are_found_exactly_in_every_order() {
     }
 }
 
+/// Back in a view a window shows the winbar of then: that is nobody else's.
+#[test]
+fn turning_from_view_to_view_is_no_fight_over_the_winbar() {
+    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
+    tasks(&mut nvim, 1, 0);
+    nvim.wait_for_screen("00000001");
+    for _ in 0..3 {
+        nvim.keys("g3");
+        nvim.keys("g2");
+    }
+    nvim.wait_for_screen("00000001");
+    assert_eq!(value(&mut nvim, "require('lazycelery.head').lost()"), "{}");
+}
+
 #[test]
 fn n22_a_winbar_that_others_set_twice_a_second_is_theirs() {
     let mut nvim = lab::open(SMALL, "LazyCelery tasks");
