@@ -146,6 +146,15 @@ fn n38_why_the_server_does_not_start_is_told_apart() {
             0o755,
             "exited with 1: GLIBC_2.99 not found",
         ),
+        // Its version would be no answer to why.
+        (
+            Some(
+                "#!/bin/sh\n[ \"$1\" = --version ] && exec echo lazycelery 1\n\
+                 echo 'config.toml:2:1: key: unknown `broker_ur`' >&2\nexit 2\n",
+            ),
+            0o755,
+            "exited with 2: config.toml:2:1: key: unknown `broker_ur`",
+        ),
     ];
     for (script, mode, expected) in cases {
         let (mut nvim, path) = with_program(script, mode);

@@ -34,13 +34,14 @@ function M.obstacle(cmd)
   )
 end
 
---- What a program that did not answer says about itself, in one line.
+--- Why a program ended before it answered, in its own words and in one line. It is run once more, as
+--- it was, with nothing to read: what it said the first time went to Neovim's log.
 ---@param cmd string[]
 ---@param callback fun(text: string)
 function M.quote(cmd, callback)
   local ok = pcall(
     vim.system,
-    vim.list_extend(vim.list_slice(cmd), { "--version" }),
+    cmd,
     { text = true, timeout = 1000, stdin = "" },
     vim.schedule_wrap(function(out)
       local said = vim.trim((out.stderr ~= "" and out.stderr or out.stdout) or "")
