@@ -112,6 +112,10 @@ async fn watch(params: Watch, call: Call) -> Result<Live<Whole<'static, WorkerDe
     let leases = vec![environment.lease(&[Need::WorkerDetails])];
     let revisions = vec![environment.revision()];
     let interval = feed::interval(params.interval)?;
+    if details(&environment, &params.hostname).is_err() {
+        environment.fresh(&[Look::Roll]).await?;
+        details(&environment, &params.hostname)?;
+    }
     let details: Details = Box::new(move || details(&environment, &params.hostname));
     Ok(Feed::Watch { details, revisions, leases, interval }.into())
 }
