@@ -142,8 +142,13 @@ M.subcommands = {
       local view = require("lazycelery.view").get()
       if not view then
         return vim.notify("lazycelery: not in a view; :LazyCelery opens one", vim.log.levels.WARN)
+      elseif rest ~= "on" and rest ~= "off" then
+        return vim.notify(
+          ("lazycelery: :LazyCelery events takes on or off, not %q"):format(rest),
+          vim.log.levels.ERROR
+        )
       end
-      require("lazycelery.events").ask(view, rest ~= "" and rest == "on" or nil)
+      require("lazycelery.events").ask(view, rest == "on")
     end,
     complete = function()
       return { "on", "off" }

@@ -8,6 +8,12 @@ local M = {}
 
 local LATE_MS = 1000
 
+---@param on boolean
+---@return string
+local function word(on)
+  return on and "on" or "off"
+end
+
 --- What workers answered, in one line.
 ---@param on boolean
 ---@param result { replies: table<string, table>, missing: string[] }
@@ -21,8 +27,7 @@ function M.outcome(on, result)
       done = done + 1
     end
   end
-  local parts =
-    { ("Task events %s on %s"):format(on and "on" or "off", format.plural(done, "worker")) }
+  local parts = { ("Task events %s: %s"):format(word(on), format.plural(done, "worker")) }
   if #refused > 0 then
     table.insert(parts, "refused by " .. table.concat(refused, ", "))
   end
@@ -50,34 +55,39 @@ function M.set(view, on)
   end, 10)
 end
 
---- How many workers send task events, and how many there are that could.
+--- Workers that could be told.
+---@class lazycelery.Census
+---@field all integer
+---@field on integer of which it is known that they send task events
+---@field off integer of which it is known that they do not
+
 ---@param rows table[]
----@return integer sending
----@return integer all
+---@return lazycelery.Census
 local function census(rows)
-  local sending, all = 0, 0
+  local counts = { all = 0, on = 0, off = 0 }
   for _, row in ipairs(rows) do
     if row.status == "online" or row.status == "silent" or row.status == "unknown" then
-      all = all + 1
-      sending = sending + (row.events == "on" and 1 or 0)
+      counts.all = counts.all + 1
+      if row.events == "on" or row.events == "off" then
+        counts[row.events] = counts[row.events] + 1
+      end
     end
   end
-  return sending, all
+  return counts
 end
 
 --- Asks, *No* first; the first answer counts, and anything but the exact item is No.
 ---@param view lazycelery.View
 ---@param on boolean
----@param sending integer
----@param all integer
-local function question(view, on, sending, all)
+---@param workers integer
+local function question(view, on, workers)
   local name = view.id.environment
-  local whom = format.plural(on and all - sending or sending, "worker")
-  local yes = ("Yes, turn task events %s: %s of %s"):format(on and "on" or "off", whom, name)
+  local whom = format.plural(workers, "worker")
+  local yes = ("Yes, turn task events %s: %s of %s"):format(word(on), whom, name)
   local answered = false
   freeze.confirm(view)
   vim.ui.select({ "No", yes }, {
-    prompt = ("Task events %s?"):format(on and "on" or "off"),
+    prompt = ("Task events %s?"):format(word(on)),
     kind = "lazycelery",
     format_item = tostring,
   }, function(choice)
@@ -111,20 +121,28 @@ function M.ask(view, on)
       if err then
         return vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
       end
-      local sending, all = census(result.rows)
+      local counts = census(result.rows)
       local wanted = on
       if wanted == nil then
-        wanted = sending < all
+        wanted = counts.on < counts.all
       end
-      if all == 0 then
+      local left = counts.all - counts[word(wanted)]
+      if counts.all == 0 then
         return vim.notify(
           ("lazycelery: no worker is online on %s"):format(name),
           vim.log.levels.WARN
         )
+      elseif left == 0 then
+        return vim.notify(
+          ("lazycelery: task events are %s already, for every worker of %s"):format(
+            word(wanted),
+            name
+          )
+        )
       elseif vim.uv.now() - pressed > LATE_MS then
         return vim.notify("lazycelery: ready: ce again asks")
       end
-      question(view, wanted, sending, all)
+      question(view, wanted, left)
     end
   )
 end

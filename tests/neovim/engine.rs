@@ -145,9 +145,28 @@ fn n17_the_first_answer_counts_and_only_the_exact_item_is_yes() {
     assert_eq!(number(&mut nvim, "double.count('worker/control')"), 0);
     run(&mut nvim, "answer = 'yes'");
     nvim.keys("ce");
-    nvim.wait_for_screen("Task events on on 1 worker; no answer from x");
+    nvim.wait_for_screen("Task events on: 1 worker; no answer from x");
     assert_eq!(number(&mut nvim, "double.count('worker/control')"), 1);
     assert_eq!(value(&mut nvim, "double.last('worker/control').method"), "\"enable_events\"");
+}
+
+#[test]
+fn the_command_for_events_asks_for_what_it_was_told() {
+    let mut nvim = five_tasks();
+    run(
+        &mut nvim,
+        "double.answers['worker/list'] = { rows = { { key = 'w', hostname = 'w', status = 'online', events = 'off' } } }
+         vim.ui.select = function(items) asked = items end",
+    );
+    nvim.keys(":LazyCelery events maybe<CR>");
+    nvim.wait_for_screen("events takes on or off, not \"maybe\"");
+    nvim.take_messages();
+    nvim.keys(":LazyCelery events off<CR>");
+    nvim.wait_for_screen("task events are off already, for every worker of prod");
+    assert_eq!(value(&mut nvim, "asked"), "nil");
+    nvim.keys(":LazyCelery events on<CR>");
+    expect(&mut nvim, "asked", r#"{ "No", "Yes, turn task events on: 1 worker of prod" }"#);
+    nvim.keys("l");
 }
 
 /// Pickers cut what is long and drop what is on a second line: what is at stake stands in the items.
