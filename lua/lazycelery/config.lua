@@ -133,6 +133,11 @@ function M.set(given)
       error(("lazycelery: option %q takes a %s, not a %s"):format(name, wanted, type(value)), 0)
     elseif name == "keys" and type(value) == "string" and value ~= "tui" then
       error(('lazycelery: option "keys" takes a table or "tui", not %q'):format(value), 0)
+    elseif (name == "keys" or name == "columns") and type(value) == "table" then
+      local mistake = require("lazycelery.config.views").mistake(name, value)
+      if mistake then
+        error(("lazycelery: option %q: %s"):format(name, mistake), 0)
+      end
     end
     options[name] = value
   end

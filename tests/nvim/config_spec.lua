@@ -12,6 +12,23 @@ expect.yes(not ok and err:find('no option "row"', 1, true))
 ok, err = pcall(config.set, { rows = "many" })
 expect.yes(not ok and err:find("takes a number, not a string", 1, true))
 
+---@param given table
+---@param expected string
+local function refused(given, expected)
+  local accepted, why = pcall(config.set, given)
+  expect.yes(not accepted and why:find(expected, 1, true), why)
+end
+
+refused(
+  { columns = { tasks = { "stat" } } },
+  '"columns": tasks has no column "stat"; there are: state,'
+)
+refused({ columns = { task = { "state" } } }, 'no view "task" has columns; there are: workers,')
+refused({ columns = { tasks = "state" } }, "tasks takes a list of columns, not a string")
+refused({ keys = { tasks = { gs = "srt" } } }, '"keys": tasks: no action "srt" for gs')
+refused({ keys = { tsks = {} } }, 'no view "tsks"; there are: workers,')
+refused({ keys = { all = "sort" } }, "all takes a table of keys, not a string")
+
 vim.g.lazycelery_cmd = { "from-g" }
 config.set()
 expect.equal(config.options.cmd, { "from-g" })
