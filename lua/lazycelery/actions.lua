@@ -187,27 +187,59 @@ action("help", "this help", function(view)
   help.open(view.def)
 end)
 
-action("sort", "sort by the column under the cursor; again: reverse", function(view)
+--- What `gs` sorts by next: a column's own direction, the other, then the order of before.
+---@param current string?
+---@param usual string? the view's own
+---@param column lazycelery.Column
+---@return string? sort
+local function next_sort(current, usual, column)
+  local one, other = column.sort, "-" .. column.sort
+  if column.descending then
+    one, other = other, one
+  end
+  if current == one then
+    return other
+  elseif current == other and usual ~= one and usual ~= other then
+    return usual
+  end
+  return one
+end
+
+--- The titles of those columns on the screen that sort.
+---@param view lazycelery.View
+---@return string
+local function sorting(view)
+  local titles = {}
+  for _, shown in ipairs(view.grid.shown) do
+    if shown.column.sort then
+      titles[#titles + 1] = vim.trim(shown.column.title)
+    end
+  end
+  return table.concat(titles, ", ")
+end
+
+---@param view lazycelery.View
+local function sort(view)
   local column =
     require("lazycelery.table").column_at(view.grid, vim.fn.virtcol(".") --[[@as integer]] - 1)
-  if not column or not column.sort then
-    return say(column and column.title .. " does not sort" or "Nothing to sort")
-  end
-  local current, forward, reverse = view.sort or view.def.sort, column.sort, "-" .. column.sort
-  local first = column.descending and reverse or forward
-  if current == first then
-    first = column.descending and forward or reverse
+  if not column or sorting(view) == "" then
+    return say("Nothing to sort")
+  elseif not column.sort then
+    return say(("%s does not sort; what does: %s"):format(column.title, sorting(view)))
   end
   local before = view.sort
-  view.sort, view.let_go = first, true
-  views.update(view, { sort = first }, function(err)
+  local wanted = next_sort(before or view.def.sort, view.def.sort, column)
+  view.sort, view.let_go = wanted ~= view.def.sort and wanted or nil, true
+  views.update(view, { sort = wanted }, function(err)
     if err then
       view.sort = before
       vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
     end
   end)
   paint.now(view, true)
-end)
+end
+
+action("sort", "sort by the column under the cursor; again: reverse, then the usual order", sort)
 
 action("load", "load more rows", function(view)
   if not views.grow(view) then

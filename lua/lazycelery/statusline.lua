@@ -3,6 +3,7 @@ local badge = require("lazycelery.badge")
 local config = require("lazycelery.config")
 local environment = require("lazycelery.environment")
 local format = require("lazycelery.format")
+local grid = require("lazycelery.table")
 local text = require("lazycelery.text")
 
 local M = {}
@@ -68,6 +69,23 @@ local function filter(view, row)
   return ("/%s: %s%s%s"):format(view.filter, found, of, open)
 end
 
+--- The order of a list that no title on the screen shows, its column having given way.
+---@param view lazycelery.View
+---@return string?
+local function hidden_order(view)
+  local field = view.sort and view.sort:gsub("^%-", "")
+  for _, shown in ipairs(view.grid.shown) do
+    if shown.column.sort == field then
+      return nil
+    end
+  end
+  for _, column in ipairs(field and view.grid.columns or {}) do
+    if column.sort == field then
+      return "by " .. vim.trim(column.title) .. grid.arrow(view.sort, config.options.ascii)
+    end
+  end
+end
+
 --- Figures of the cluster, the most telling last: the first give way.
 ---@param row lazycelery.EnvironmentRow?
 ---@return string[]
@@ -106,7 +124,9 @@ local function left(view, row, width)
   local brief = view.def.global and " lazycelery" or (" %s %s"):format(name, (badge.glyph(name)))
   local transport = row and row.transport and " " .. row.transport or ""
   local full = brief .. transport .. (old and (", %s old"):format(format.age(old)) or "")
-  local asked = filter(view, row)
+  local parts = { filter(view, row) }
+  parts[#parts + 1] = hidden_order(view)
+  local asked = #parts > 0 and table.concat(parts, "   ") or nil
   local last
   for _, head in ipairs({ full, brief }) do
     for _, tab_line in ipairs(places(row, view.def.noun)) do

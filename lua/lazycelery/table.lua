@@ -166,6 +166,15 @@ function M.line(grid, row, context)
   return (table.concat(parts):gsub(" +$", "")), spans
 end
 
+--- Which way a sort goes.
+---@param sort string
+---@param ascii boolean
+---@return string
+function M.arrow(sort, ascii)
+  local down = sort:sub(1, 1) == "-"
+  return ascii and (down and "v" or "^") or (down and "↓" or "↑")
+end
+
 --- The titles above the columns, as many as end within `cells`; the sorted one carries an arrow.
 ---@param grid lazycelery.Grid
 ---@param sort? string
@@ -179,8 +188,7 @@ function M.header(grid, sort, ascii, cells)
     local column = place.column
     local title = column.title
     if sort and column.sort == field then
-      local down = sort:sub(1, 1) == "-"
-      title = title .. (ascii and (down and "v" or "^") or (down and "↓" or "↑"))
+      title = title .. M.arrow(sort, ascii)
     end
     -- The arrow may use the gap: a title as wide as its column stays whole.
     local right = column.align == "right"

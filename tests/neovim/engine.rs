@@ -378,8 +378,30 @@ fn sorting_asks_the_server_and_again_reverses() {
     assert_eq!(value(&mut nvim, "double.last('subscription/update').sort"), "\"state\"");
     nvim.keys("gs");
     nvim.wait_for_screen("STATE↓");
+    // A third time gives the order of before back.
+    nvim.keys("gs");
+    nvim.wait_for_screen_that("the order of before", |screen| {
+        !screen.contains('↑') && !screen.contains('↓')
+    });
+    assert_eq!(value(&mut nvim, "double.last('subscription/update').sort"), "\"-seen\"");
     nvim.keys("30|gs");
     nvim.wait_for_screen("NAME↑");
+    nvim.keys("$gs");
+    nvim.wait_for_screen("RESULT does not sort; what does: STATE, NAME, WHEN");
+}
+
+#[test]
+fn an_order_whose_column_gave_way_stands_in_the_statusline() {
+    let mut nvim = lab::open(LARGE, "LazyCelery tasks");
+    tasks(&mut nvim, 5, 0);
+    nvim.wait_for_screen("RECEIVED");
+    let shown = "vim.iter(require('lazycelery.view').get().grid.shown)";
+    let worker = "find(function(place) return place.column.field == 'worker' end)";
+    let x = number(&mut nvim, &format!("{shown}:{worker}.x"));
+    nvim.keys(&format!("{}|gs", x + 1));
+    nvim.wait_for_screen("WORKER↑");
+    nvim.command("vnew");
+    nvim.wait_for_screen("by WORKER↑");
 }
 
 #[test]
