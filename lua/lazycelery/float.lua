@@ -17,6 +17,12 @@ local M = {}
 
 local namespace = vim.api.nvim_create_namespace("lazycelery.float")
 
+--- Lines that one shows at most.
+---@return integer
+function M.most()
+  return vim.o.lines - 4
+end
+
 ---@param float lazycelery.Float
 ---@param cells integer width of the text
 ---@return table config
@@ -26,7 +32,7 @@ local function place(float, cells)
   for _, line in ipairs(float.lines) do
     tall = tall + (float.wrap and math.max(1, math.ceil(text.width(line) / width)) or 1)
   end
-  local height = math.max(1, math.min(tall, vim.o.lines - 4))
+  local height = math.max(1, math.min(tall, M.most()))
   local options = { width = width, height = height, style = "minimal", focusable = true }
   if float.cursor then
     options.relative, options.row, options.col = "cursor", 1, 0

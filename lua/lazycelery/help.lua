@@ -5,6 +5,9 @@ local text = require("lazycelery.text")
 
 local M = {}
 
+--- The keys of one action take as many cells at most, and what stands beside the words.
+local KEYS_CELLS, MARGIN_CELLS = 24, 10
+
 --- `keys   what they do`, one action a line.
 ---@param def lazycelery.ViewDef
 ---@return { [1]: string, [2]: string }[]
@@ -15,22 +18,39 @@ function M.rows(def)
   end, keys.help(def))
 end
 
----@param def lazycelery.ViewDef
-function M.open(def)
-  local rows, cells = M.rows(def), 0
+--- The rows as lines: what is too long for its column goes on below.
+---@param rows { [1]: string, [2]: string }[]
+---@return string[] lines
+---@return lazycelery.Span[][] spans
+local function layout(rows)
+  local cells = 0
   for _, row in ipairs(rows) do
     cells = math.max(cells, text.width(row[1]))
   end
-  cells = math.min(cells, 24)
-  local lines = { " " .. def.title .. ": keys", "" }
-  local spans = { { { 0, #lines[1], "LazyCeleryTitle" } }, {} }
+  cells = math.min(cells, KEYS_CELLS)
+  local lines, spans = {}, {}
   for _, row in ipairs(rows) do
-    lines[#lines + 1] = " " .. text.pad(row[1], cells) .. "   " .. row[2]
-    spans[#lines] = { { 1, 1 + #row[1], "LazyCeleryKey" } }
+    local names = text.wrap(row[1], cells)
+    local words = text.wrap(row[2], vim.o.columns - cells - MARGIN_CELLS)
+    for i = 1, math.max(#names, #words) do
+      local name = names[i] or ""
+      lines[#lines + 1] = " " .. text.pad(name, cells) .. "   " .. (words[i] or "")
+      spans[#lines] = { { 1, 1 + #name, "LazyCeleryKey" } }
+    end
   end
-  local last = " :help lazycelery   q closes"
-  vim.list_extend(lines, { "", last })
-  spans[#lines] = { { 0, #last, "LazyCeleryDim" } }
+  return lines, spans
+end
+
+---@param def lazycelery.ViewDef
+function M.open(def)
+  local lines, spans = layout(M.rows(def))
+  local title = " " .. def.title .. ": keys"
+  local more = #lines + 2 > float.most() and "; more below" or ""
+  local head = title .. "   q closes, :help lazycelery tells all" .. more
+  table.insert(lines, 1, head)
+  table.insert(spans, 1, { { 0, #title, "LazyCeleryTitle" }, { #title, #head, "LazyCeleryDim" } })
+  table.insert(lines, 2, "")
+  table.insert(spans, 2, {})
   float.open({
     lines = lines,
     spans = spans,

@@ -62,16 +62,19 @@ M.tui = {
   { "f", "filter" },
 }
 
---- Keys of a view in the order of the help, the user's own applied.
+--- Keys of a view in the order of the help, what is its own first, the user's own applied.
 ---@param def lazycelery.ViewDef
 ---@return lazycelery.Key[]
 function M.of(def)
-  local all = vim.tbl_filter(function(key)
-    return not (def.global and key[2] == "events")
-  end, M.everywhere)
-  vim.list_extend(all, def.layout == "list" and M.lists or M.details)
+  local all = vim.list_extend({}, def.keys)
   vim.list_extend(all, def.filtered and M.filtered or {})
-  vim.list_extend(all, def.keys)
+  vim.list_extend(all, def.layout == "list" and M.lists or M.details)
+  vim.list_extend(
+    all,
+    vim.tbl_filter(function(key)
+      return not (def.global and key[2] == "events")
+    end, M.everywhere)
+  )
   local asked = config.options.keys
   if asked == "tui" then
     local tui = vim.tbl_filter(function(key)
@@ -159,7 +162,7 @@ function M.help(def)
     table.insert(row.keys, key[1])
   end
   if def.name == "task" then
-    table.insert(rows, { keys = vim.deepcopy(frames), action = "open_frame" })
+    table.insert(rows, #def.keys + 1, { keys = vim.deepcopy(frames), action = "open_frame" })
   end
   return rows
 end

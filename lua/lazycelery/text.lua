@@ -106,6 +106,24 @@ function M.cut(text, cells, from_left)
   return M.head(text, cells - 1) .. "…"
 end
 
+--- A sentence in lines of at most `cells`, broken at blanks; a word that is longer stays whole.
+---@param text string
+---@param cells integer
+---@return string[] lines at least one
+function M.wrap(text, cells)
+  local lines, line = {}, ""
+  for blanks, word in text:gmatch("( *)([^ ]+)") do
+    if line ~= "" and M.width(line .. blanks .. word) > cells then
+      lines[#lines + 1] = line
+      line = word
+    else
+      line = line .. blanks .. word
+    end
+  end
+  lines[#lines + 1] = line
+  return lines
+end
+
 ---@param text string
 ---@param cells integer
 ---@param right? boolean aligned right

@@ -22,3 +22,8 @@ expect.equal(text.cut("abc", 3), "abc")
 expect.equal(text.cut("abc", 0), "")
 expect.equal(text.pad("ab", 4), "ab  ")
 expect.equal(text.pad("日", 4, true), "  日")
+
+expect.equal(text.wrap("", 9), { "" })
+expect.equal(text.wrap("one two  three", 9), { "one two", "three" })
+expect.equal(text.wrap("celery -A proj", 40), { "celery -A proj" })
+expect.equal(text.wrap("a verylongword b", 6), { "a", "verylongword", "b" })
