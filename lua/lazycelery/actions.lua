@@ -255,13 +255,14 @@ action("clear_filter", "clear the filter", function(view)
   filter.keep(view, "")
 end)
 
-action("open_frame", "open the file of the frame", function(view, context)
-  local _, item = views.row(view)
-  if not item or not item.frame then
+action("open_frame", "open the file of the frame, or where it failed", function(view, context)
+  local row, item = views.row(view)
+  local found = item and item.frame or frame.origin(row and row.traceback)
+  if not found then
     return say("No frame of a traceback here")
   end
   local how = { gf = "edit", gF = "edit", ["<C-w>f"] = "split", ["<C-w>F"] = "split" }
-  frame.open(item.frame, how[context.lhs] or (context.lhs and "tab") or "edit")
+  frame.open(found, how[context.lhs] or (context.lhs and "tab") or "edit")
 end)
 
 action("quickfix", "fill the quickfix list with the frames", function(view)

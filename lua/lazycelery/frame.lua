@@ -78,6 +78,23 @@ local function reader()
   end
 end
 
+--- Where it failed: the innermost frame of one's own code that is a file here, else of any that is
+--- one, else the innermost of all.
+---@param traceback { frames: table[] }?
+---@return { file: string, line: integer? }?
+function M.origin(traceback)
+  local frames = traceback and traceback.frames or {}
+  local any ---@type table?
+  for i = #frames, 1, -1 do
+    local path = M.resolve(frames[i].file)
+    if path and M.is_own(path) then
+      return frames[i]
+    end
+    any = any or (path and frames[i])
+  end
+  return any or frames[#frames]
+end
+
 --- Opens the file of a frame at its line.
 ---@param frame { file: string, line: integer? }
 ---@param how "edit"|"split"|"tab"

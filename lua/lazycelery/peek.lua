@@ -27,6 +27,9 @@ for _, field in ipairs({
   moments[field] = true
 end
 
+--- Members that are lengths of time.
+local lengths = { runtime = true, skew = true }
+
 local open ---@type integer? the window
 
 ---@param field string
@@ -35,6 +38,8 @@ local open ---@type integer? the window
 local function show(field, value)
   if type(value) == "number" and moments[field] and value > 1e8 then
     return format.moment(value)
+  elseif type(value) == "number" and lengths[field] then
+    return format.duration(value)
   elseif type(value) == "number" and value % 1 == 0 then
     return ("%d"):format(value)
   elseif type(value) == "table" then

@@ -100,6 +100,12 @@ fn a_term_argument_runs_in_no_list_and_no_peek() {
 #[test]
 fn a_frame_opens_at_its_line_in_the_window_one_came_from() {
     let (mut nvim, _) = failed_task();
+    // From anywhere in the task it leads to where it failed.
+    nvim.keys("gg");
+    nvim.keys("gF");
+    assert!(value(&mut nvim, "vim.api.nvim_buf_get_name(0)").ends_with("app/tasks.py\""));
+    assert_eq!(value(&mut nvim, "vim.fn.line('.')"), "2");
+    nvim.command("buffer #");
     nvim.keys("/in charge<CR>");
     nvim.keys("gF");
     assert!(value(&mut nvim, "vim.api.nvim_buf_get_name(0)").ends_with("app/tasks.py\""));

@@ -5,6 +5,8 @@ local text = require("lazycelery.text")
 local timeline = require("lazycelery.timeline")
 
 local LOCATION_CELLS, FUNCTION_CELLS, STATE_CELLS = 44, 24, 11
+--- The code of a frame is what one looks for: the path gives way to it, down to its last folders.
+local CODE_CELLS, LEAST_LOCATION = 26, 22
 
 --- Where a value is from, and whether it is exact.
 local sources = {
@@ -29,6 +31,18 @@ local function source_of(row, field)
   return source and (sources[source] or source)
 end
 
+--- Why a task has no name: what was seen of it does not tell.
+---@param page lazycelery.Page
+---@param row table
+local function nameless(page, row)
+  local heard = vim.tbl_contains(row.history or {}, function(entry)
+    return entry.source == "event"
+  end, { predicate = true })
+  local why = heard and "No event that was seen names it: only its first one does."
+    or "Only its result was seen: a name stands there with result_extended only."
+  page:head({ { why, "LazyCeleryDim" } })
+end
+
 ---@param page lazycelery.Page
 ---@param row table
 ---@param context lazycelery.Context
@@ -42,7 +56,7 @@ local function head(page, row, context)
   })
   local of = row.max_retries and " of " .. row.max_retries or ""
   page:facts({
-    { "queue", row.queue },
+    { "queue", row.queue or "not known", not row.queue and "LazyCeleryDim" or nil },
     { "worker", row.worker and row.worker .. (row.pid and (" (pid %d)"):format(row.pid) or "") },
     { "retries", row.retries and row.retries .. of },
     { "priority", row.priority },
@@ -52,6 +66,9 @@ local function head(page, row, context)
     { "expires", row.expires and format.moment(row.expires) },
     { "redelivered", row.redelivered and "yes", "LazyCeleryWarn" },
   })
+  if not row.name then
+    nameless(page, row)
+  end
   if row.orphaned then
     local since = row.orphaned.since
     page:head({
@@ -71,38 +88,63 @@ local function head(page, row, context)
   end
 end
 
---- What happened, each thing once: the backend stores the very end that an event tells.
----@param entries table[]
+--- States that a backend stores, in the words of events.
+local stored = {
+  STARTED = "task-started",
+  SUCCESS = "task-succeeded",
+  FAILURE = "task-failed",
+  RETRY = "task-retried",
+  REVOKED = "task-revoked",
+}
+
+--- What happened, each thing once: the backend stores the very end that an event tells, and a
+--- worker that is asked says when it started what it runs.
+---@param row table
 ---@return table[]
-local function told(entries)
-  local ends = {
-    ["task-succeeded"] = "SUCCESS",
-    ["task-failed"] = "FAILURE",
-    ["task-retried"] = "RETRY",
-    ["task-revoked"] = "REVOKED",
-  }
-  local known = {}
-  for _, entry in ipairs(entries) do
-    if entry.source == "event" then
-      known[ends[entry.type] or ""] = true
+local function told(row)
+  local entries, known = {}, {}
+  for _, entry in ipairs(row.history or {}) do
+    known[entry.source == "event" and entry.type or ""] = true
+  end
+  for _, entry in ipairs(row.history or {}) do
+    local type = stored[entry.type] or entry.type
+    if entry.at and (entry.source == "event" or not known[type]) then
+      entries[#entries + 1] = { type = type, at = entry.at }
     end
   end
-  return vim.tbl_filter(function(entry)
-    return entry.at ~= nil and not (entry.source == "backend" and known[entry.type])
-  end, entries)
+  for _, entry in ipairs(entries) do
+    known[entry.type] = true
+  end
+  for _, entry in ipairs({
+    { type = "task-received", at = row.received },
+    { type = "task-started", at = row.started },
+  }) do
+    if entry.at and not known[entry.type] then
+      local i = 1
+      while entries[i] and entries[i].at <= entry.at do
+        i = i + 1
+      end
+      table.insert(entries, i, entry)
+    end
+  end
+  return entries
 end
 
 ---@param page lazycelery.Page
 ---@param row table
 ---@param context lazycelery.Context
 local function history(page, row, context)
-  if not row.history or #row.history == 0 then
+  local entries = told(row)
+  if #entries == 0 then
     return
   end
   local attempts = row.attempts or {}
   page:section("Timeline", #attempts > 1 and format.plural(#attempts, "attempt") or nil)
   local outcome = row.exception and state.exception(row.exception) or row.result
-  for _, chunks in ipairs(timeline.lines(told(row.history), outcome, context.ascii)) do
+  if row.place == "active" and row.started and not row.orphaned then
+    outcome = "for " .. context:age(row.started)
+  end
+  for _, chunks in ipairs(timeline.lines(entries, outcome, context.ascii)) do
     page:line(chunks)
   end
 end
@@ -188,7 +230,9 @@ local function frames_of(page, frames)
     at = math.max(at, text.width(location(frame)))
     within = math.max(within, text.width(frame["function"] or "?"))
   end
-  at, within = math.min(at, LOCATION_CELLS), math.min(within, FUNCTION_CELLS)
+  within = math.min(within, FUNCTION_CELLS)
+  local room = page.width - CODE_CELLS - within - #"      in    "
+  at = math.min(at, LOCATION_CELLS, math.max(LEAST_LOCATION, room))
   for _, frame in ipairs(frames) do
     local name = text.cut(text.clean(frame["function"] or "?"), within)
     page:line({
