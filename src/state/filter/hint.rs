@@ -71,7 +71,8 @@ impl Filter {
 
 impl Term {
     /// Values that nothing here has. Where rows match all the same, only states are worth a word:
-    /// they are few, and all of them are known.
+    /// they are few, and all of them are known. Where rows are undecided, one of them could have a
+    /// name that nobody knows yet: then only what looks mistyped is.
     fn unknown_values(
         &self,
         page: &Page,
@@ -80,14 +81,16 @@ impl Term {
         let Some(facet) = self.facet() else { return Vec::new() };
         let doubtful = match facet.field.means {
             Means::Word => true,
-            Means::Name | Means::Worker => page.total == 0 && page.undecided == 0 && !self.negated,
+            Means::Name | Means::Worker => page.total == 0 && !self.negated,
             _ => false,
         };
         if !doubtful {
             return Vec::new();
         }
         let known: Vec<String> = facet.columns.iter().flat_map(|column| seen(column)).collect();
-        facet.patterns.iter().filter_map(|pattern| unknown_value(facet, pattern, &known)).collect()
+        let sure = matches!(facet.field.means, Means::Word) || page.undecided == 0;
+        let unknown = |pattern| unknown_value(facet, pattern, &known, sure);
+        facet.patterns.iter().filter_map(unknown).collect()
     }
 
     /// The field whose absence leaves this term undecided.
@@ -102,7 +105,12 @@ impl Term {
     }
 }
 
-fn unknown_value(facet: Facet<'_>, pattern: &Pattern, known: &[String]) -> Option<Hint> {
+fn unknown_value(
+    facet: Facet<'_>,
+    pattern: &Pattern,
+    known: &[String],
+    sure: bool,
+) -> Option<Hint> {
     let value = pattern.plain()?;
     let field = facet.field;
     let one = Facet { patterns: std::slice::from_ref(pattern), ..facet };
@@ -112,7 +120,8 @@ fn unknown_value(facet: Facet<'_>, pattern: &Pattern, known: &[String]) -> Optio
     let nothing = format!("no known {} is `{value}`", field.word);
     let text = match meant(field, value, known) {
         Some(meant) => format!("{nothing}: did you mean `{meant}`?"),
-        None => nothing,
+        None if sure => nothing,
+        None => return None,
     };
     Some(Hint { position: Some(pattern.at()), text })
 }

@@ -288,6 +288,15 @@ fn what_was_probably_not_meant_is_hinted_at() {
         ("name:charge", 3, 0, vec![]),
         ("worker:web-1", 0, 0, vec![]),
         ("worker:web-2", 0, 0, one(Some(7), "no known worker is `web-2`: did you mean `web-1`?")),
+        (
+            "worker:web-2",
+            0,
+            5,
+            vec![
+                (Some(7), "no known worker is `web-2`: did you mean `web-1`?".to_owned()),
+                (None, "5 rows are left out: their `worker` is not known".to_owned()),
+            ],
+        ),
         ("queue:high !root:5f", 0, 1, one(None, "1 row is left out: its `queue` is not known")),
         (
             "queue:high runtime:>1",
