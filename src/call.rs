@@ -40,10 +40,11 @@ pub struct Call {
 }
 
 fn params(text: &str) -> std::result::Result<Value, String> {
+    let expected = r#"expected JSON such as '{"filter": "state:failure"}' or '["celery"]'"#;
     match serde_json::from_str(text) {
         Ok(params @ (Value::Object(_) | Value::Array(_))) => Ok(params),
-        Ok(_) => Err("expected a JSON object or array".into()),
-        Err(error) => Err(error.to_string()),
+        Ok(_) => Err(expected.into()),
+        Err(error) => Err(format!("{expected}: {error}")),
     }
 }
 
@@ -90,7 +91,10 @@ impl Call {
             matches!(methods.method(&self.method), Some(MethodCallback::Subscription(_)));
         if self.follow != subscribes {
             let reason = match self.follow {
-                true => format!("--follow: {} is no subscription", self.method),
+                true => format!(
+                    "--follow: {} is no subscription: those end in /subscribe or /watch",
+                    self.method
+                ),
                 false => {
                     format!("{} is a subscription: print what it sends by --follow", self.method)
                 }
@@ -228,6 +232,15 @@ mod tests {
         let mut out = Vec::new();
         let status = call.answer(&heard, &mut out, pretty);
         (String::from_utf8(out).unwrap(), status)
+    }
+
+    #[test]
+    fn parameters_that_are_no_json_are_told_what_json_is() {
+        assert_eq!(params("[1]"), Ok(serde_json::json!([1])));
+        for wrong in ["state:failure", "{filter: 1}", "7"] {
+            let error = params(wrong).unwrap_err();
+            assert!(error.starts_with(r#"expected JSON such as '{"filter": "#), "{error}");
+        }
     }
 
     #[test]
