@@ -49,10 +49,12 @@ pub enum Error {
         known: Vec<String>,
     },
     /// The environment is known, its broker cannot be reached now.
-    #[error("`{environment}` is not connected: {reason}")]
+    #[error("`{environment}` is not connected{}: {reason}", to(.url))]
     NotConnected {
         /// The environment's name.
         environment: String,
+        /// The broker's URL without its password, where it is known.
+        url: Option<String>,
         /// Why, in the broker's or the system's words, without secrets.
         reason: String,
         /// Seconds until the next try, where one is planned.
@@ -149,7 +151,7 @@ pub enum Error {
         sources: Vec<String>,
     },
     /// Filter text does not parse.
-    #[error("filter: expected {expected} at character {position}")]
+    #[error("filter, character {}: expected {expected}", .position + 1)]
     Filter {
         /// Characters from 0, of what is wrong.
         position: usize,
@@ -232,9 +234,9 @@ impl Error {
             Error::UnknownEnvironment { environment, known } => {
                 json!({ "environment": environment, "known": known })
             }
-            Error::NotConnected { environment, reason, retry_in } => {
-                json!({ "environment": environment, "reason": reason, "retry_in": retry_in })
-            }
+            Error::NotConnected { environment, url, reason, retry_in } => json!({
+                "environment": environment, "url": url, "reason": reason, "retry_in": retry_in
+            }),
             Error::UnknownWorker { hostname, sources } => {
                 json!({ "hostname": hostname, "sources": sources })
             }
@@ -294,6 +296,10 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
+fn to(url: &Option<String>) -> String {
+    url.as_ref().map(|url| format!(" to {url}")).unwrap_or_default()
+}
+
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
@@ -306,9 +312,11 @@ mod tests {
     fn absent_facts_are_absent_members() {
         let error = Error::NotConnected {
             environment: "prod".into(),
+            url: None,
             reason: "connection refused".into(),
             retry_in: None,
         };
+        assert_eq!(error.to_string(), "`prod` is not connected: connection refused");
         let object = ErrorObjectOwned::from(error);
         let data: Value = serde_json::from_str(object.data().unwrap().get()).unwrap();
         assert_eq!(object.code(), -32021);

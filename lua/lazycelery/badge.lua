@@ -70,7 +70,7 @@ local function trouble(view, row)
     return view.loaded and "server gone" or "starting"
   elseif row and row.status == "disconnected" then
     local retry = environment.retry_in(row.name)
-    return retry and ("retry %d s"):format(math.ceil(retry)) or "retrying"
+    return retry and ("retry %d s"):format(math.ceil(retry)) or "not connected"
   elseif row and row.status == "connecting" then
     return "connecting"
   elseif view.error and view.loaded then

@@ -38,13 +38,23 @@ local function broker(view, row)
       row.error or "",
       "",
     }
+    -- What is wrong with the setting itself is not tried again by the clock.
     lines[#lines + 1] = retry and ("The next attempt is in %d s."):format(math.ceil(retry))
-      or "Trying again …"
+      or "R tries again; lazycelery check says more."
     return lines
   elseif row and row.status == "connecting" and not view.loaded then
     return { ("%s: connecting to %s …"):format(name, row.url or "the broker"), row.error or "" }
   end
 end
+
+--- What to do about an answer that is none, by its kind.
+local advices = {
+  unknown_task = "It may be older than what the server keeps. - leads to the tasks.",
+  unknown_worker = "It shows up here as soon as it is heard. - leads to the workers.",
+  unknown_queue = "It shows up here as soon as it is there. - leads to the queues.",
+  unknown_environment = "g4 shows the environments, gb chooses one.",
+  filter = "i changes the filter, I clears it.",
+}
 
 ---@param view lazycelery.View
 ---@return string[]?
@@ -52,15 +62,8 @@ local function fault(view)
   if not view.error then
     return nil
   end
-  local kind = view.error.data and view.error.data.kind
-  if kind == "unknown_task" then
-    return {
-      view.error.message,
-      "",
-      "It may be older than what the server keeps. - leads to the tasks.",
-    }
-  end
-  return { view.error.message, "", "R asks again." }
+  local advice = advices[view.error.data and view.error.data.kind] or "R asks again."
+  return { view.error.message, "", advice }
 end
 
 --- Nothing matches, or there is nothing.
@@ -103,10 +106,14 @@ end
 ---@return lazycelery.Picture
 function M.picture(view)
   local picture = { ids = {}, lines = {}, spans = {}, is_list = false }
-  for i, line in ipairs(M.lines(view)) do
-    line = line == "" and "" or (" " .. text.clean(line):gsub(" +$", ""))
-    picture.ids[i], picture.lines[i] = "notice:" .. i, line
-    picture.spans[i] = { { 0, #line, i == 1 and "LazyCeleryTitle" or "LazyCeleryDim" } }
+  for number, sentence in ipairs(M.lines(view)) do
+    local group = number == 1 and "LazyCeleryTitle" or "LazyCeleryDim"
+    for _, line in ipairs(text.wrap(text.clean(sentence), (view.width or vim.o.columns) - 2)) do
+      line = line == "" and "" or " " .. line
+      local i = #picture.lines + 1
+      picture.ids[i], picture.lines[i] = "notice:" .. i, line
+      picture.spans[i] = { { 0, #line, group } }
+    end
   end
   return picture
 end

@@ -9,13 +9,17 @@ use crate::error::Result;
 use crate::state::{Status, WorkerDetails};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Above this share of its limit a Redis is nearly full.
 const NEARLY_FULL: f64 = 0.9;
 
 /// Seconds that clocks may differ before times on screen mislead.
 const SKEWED: f64 = 10.0;
+
+/// How long a check listens for what a worker shows only by running tasks, and how often it looks.
+const LISTEN: Duration = Duration::from_secs(3);
+const BREATH: Duration = Duration::from_millis(50);
 
 /// What workers write instead of a password.
 const MASK: &str = "********";
@@ -100,12 +104,11 @@ impl Environment {
                 "broker",
                 error.to_string(),
                 "nothing can be seen or done",
-                "see that the broker runs and that the URL is the one your workers use",
+                self.remedy(),
             )),
             Ok(reached) => {
                 checks.extend(reached);
-                let told = |worker: WorkerDetails<'_>| Told::by(&worker);
-                let workers: Vec<Told> = self.read(|state| state.workers().map(told).collect());
+                let workers = self.listen().await;
                 checks.push(presence(&workers));
                 checks.extend(events(&workers));
                 checks.extend(clocks(&workers));
@@ -133,6 +136,46 @@ impl Environment {
         let mut checks = vec![Check::ok("broker", answered, "it can be reached")];
         checks.extend(broker_facts(&facts));
         Ok(checks)
+    }
+
+    /// What to do about a broker that cannot be reached.
+    fn remedy(&self) -> &'static str {
+        match &self.config().broker {
+            UrlSource::Command(_) => {
+                "run that program in a shell: it has to print the broker's URL and nothing else; \
+                 then see that the broker runs"
+            }
+            UrlSource::Given(url) => match BrokerUrl::parse(url.expose()) {
+                Ok(url) if url.transport() == "redis" => {
+                    "see that the broker runs and that the URL is the one your workers use"
+                }
+                Ok(_) => "only Redis without TLS (redis://) is watched so far",
+                Err(_) => "correct the URL",
+            },
+        }
+    }
+
+    /// What workers tell, listened for a while where that is not enough to say whether they send
+    /// task events: one that runs tasks shows it soon.
+    async fn listen(&self) -> Vec<Told> {
+        let deadline = tokio::time::Instant::now() + LISTEN;
+        let mut revision = self.revision();
+        loop {
+            revision.borrow_and_update();
+            let told = |worker: WorkerDetails<'_>| Told::by(&worker);
+            let workers: Vec<Told> = self.read(|state| state.workers().map(told).collect());
+            let open = |worker: &Told| worker.status == Status::Online && worker.events.is_none();
+            if self.0.replay.is_some() || !workers.iter().any(open) {
+                return workers;
+            }
+            let more = async {
+                tokio::time::sleep(BREATH).await;
+                revision.changed().await
+            };
+            if !matches!(tokio::time::timeout_at(deadline, more).await, Ok(Ok(()))) {
+                return workers;
+            }
+        }
     }
 
     /// What a URL does not mean although it looks like it.
@@ -311,7 +354,7 @@ fn events(workers: &[Told]) -> Option<Check> {
             CHECK,
             format!("not known yet of {}", few(unknown)),
             "a worker shows whether it sends them only when it runs a task",
-            "let it run one, and check again",
+            "let it run one meanwhile: a check listens for 3 s",
         )),
         (off, ..) => Some(Check::warn(
             CHECK,

@@ -306,6 +306,7 @@ impl Environment {
         let link = self.link();
         (link.status == Status::Disconnected).then(|| Error::NotConnected {
             environment: self.name().into(),
+            url: link.url.clone(),
             reason: link.error.clone().unwrap_or_else(|| "disconnected".into()),
             retry_in: link.retry_in(self.now_instant()),
         })
@@ -315,6 +316,7 @@ impl Environment {
         let link = self.link();
         Error::NotConnected {
             environment: self.name().into(),
+            url: link.url.clone(),
             reason: link.error.clone().unwrap_or_else(|| otherwise.into()),
             retry_in: link.retry_in(self.now_instant()),
         }

@@ -95,6 +95,7 @@ impl Replay {
             None => Ok(Vec::new()),
             Some(reason) => Err(Error::NotConnected {
                 environment: name.into(),
+                url: None,
                 reason: reason.clone(),
                 retry_in: None,
             }),

@@ -29,7 +29,8 @@ local function status(row, context)
   if row.status == "disconnected" then
     local retry = environment.retry_in(row.name)
     context:now()
-    return retry and ("retry in %d s"):format(math.ceil(retry)) or "retrying", "LazyCeleryError"
+    return retry and ("retry in %d s"):format(math.ceil(retry)) or "not connected",
+      "LazyCeleryError"
   elseif row.status == "idle" then
     return "not in use", "LazyCeleryDim"
   end

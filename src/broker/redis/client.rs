@@ -69,9 +69,13 @@ async fn connect(server: &Server, answer: Option<Duration>) -> Result<Multiplexe
     if let Some(password) = server.password() {
         login = login.set_password(password);
     }
-    let failed = |error: RedisError| {
-        let operation = if is_login(&error) { LOGIN } else { "connect" };
-        broken(operation, &error)
+    let failed = |error: RedisError| match (is_login(&error), server.password()) {
+        (false, _) => broken("connect", &error),
+        (true, Some(_)) => broken(LOGIN, &error),
+        (true, None) => {
+            let reason = format!("{} (the URL has no password)", reason(&error));
+            Error::Broker { operation: LOGIN.into(), reason }
+        }
     };
     let info = address
         .into_connection_info()

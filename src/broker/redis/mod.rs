@@ -214,7 +214,7 @@ fn unsupported(url: &BrokerUrl) -> Error {
             Error::Config { setting: "broker_url".into(), reason, position: None }
         }
         None => Error::Unsupported {
-            operation: "connecting".into(),
+            operation: "watching a cluster".into(),
             transport: url.transport().to_owned(),
         },
     }
