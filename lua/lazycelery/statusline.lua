@@ -29,18 +29,21 @@ local function place(index, row)
   return ("%d %s%s"):format(index, tab.title, count and " " .. format.count(count) or "")
 end
 
---- The places one can be at, from all in comfort to where one is, for less and less room.
+--- The places one can be at, from all in comfort to where one is, for less and less room. A list
+--- that is of one thing, as the messages of a queue are, has titles in its header: here it says which.
+---@param view lazycelery.View
 ---@param row lazycelery.EnvironmentRow?
----@param noun string
 ---@return string[]
-local function places(row, noun)
+local function places(view, row)
   local all, here = {}, {}
+  local of = view.def.layout == "list" and view.id.key
   for i, tab in ipairs(tabs) do
-    local current = tab.noun == noun
+    local current = tab.noun == view.def.noun
     if tab.noun == "environment" and not current and #environment.names() < 2 then
       break
     end
-    all[i] = current and "[" .. place(i, row) .. "]" or place(i, row)
+    local said = place(i, row) .. (current and of and ": " .. of or "")
+    all[i] = current and "[" .. said .. "]" or said
     here[#here + 1] = current and all[i] or nil
   end
   return { table.concat(all, " · "), table.concat(all, "  "), here[1] or "" }
@@ -129,7 +132,7 @@ local function left(view, row, width)
   local asked = #parts > 0 and table.concat(parts, "   ") or nil
   local last
   for _, head in ipairs({ full, brief }) do
-    for _, tab_line in ipairs(places(row, view.def.noun)) do
+    for _, tab_line in ipairs(places(view, row)) do
       last = text.clean(table.concat({ head, tab_line, asked }, "   "))
       if text.width(last) <= width then
         return last
