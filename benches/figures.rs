@@ -1,8 +1,8 @@
 //! How fast events come in, as a table for `docs/measurements.md`: from the raw envelope to the
 //! state on one thread, and over a real Redis against a reader that decodes nothing, in one run.
 //!
-//! `--quick` takes a hundredth of the events: to try this program, not to measure. `--scale` and
-//! `--manners` take the tables of those modules alone.
+//! `--quick` takes a hundredth of the events: to try this program, not to measure. `--events`,
+//! `--scale` and `--manners` take the first table or those of the modules alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -15,7 +15,7 @@ mod waiting;
 use lazycelery::broker::url::BrokerUrl;
 use lazycelery::broker::{self, Delivery, Options};
 use lazycelery::celery::event;
-use lazycelery::message::Message;
+use lazycelery::message::{Body, Message};
 use lazycelery::state::{Counts, Kind, Micros, Observation, Rules, State};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -54,12 +54,23 @@ fn main() {
     let is = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let shorter = if is("--quick") { 100 } else { 1 };
     let tasks = TASKS / shorter;
+    if is("--events") {
+        return events(tasks);
+    }
     if is("--manners") {
         return manners::measure(MANY / shorter);
     }
     if is("--scale") {
         return scale::measure(MANY / shorter);
     }
+    events(tasks);
+    scale::measure(MANY / shorter);
+    manners::measure(MANY / shorter);
+    waiting::measure();
+}
+
+/// How fast events come in.
+fn events(tasks: usize) {
     println!("{tasks} tasks, {UNFINISHED} % of them never finish; median of {RUNS} runs\n");
     println!("| figure | messages | events | seconds | events a second | |");
     println!("|---|--:|--:|--:|--:|---|");
@@ -76,9 +87,6 @@ fn main() {
     for together in [1, BUFFERED] {
         over_redis(&Traffic::new(tasks, together), together);
     }
-    scale::measure(MANY / shorter);
-    manners::measure(MANY / shorter);
-    waiting::measure();
 }
 
 /// Envelopes, as workers would publish them.
@@ -137,7 +145,7 @@ fn to_state(traffic: &Traffic, budget: usize) -> (Duration, Counts) {
     let mut state = State::new(Rules::Ours, budget);
     let began = Instant::now();
     for (now, envelope) in (0..).zip(&traffic.envelopes) {
-        merge(&mut state, Message::from_envelope(envelope).unwrap(), now);
+        merge(&mut state, &Body::from_envelope(envelope).unwrap(), now);
     }
     let took = began.elapsed();
     let counts = state.counts();
@@ -146,8 +154,8 @@ fn to_state(traffic: &Traffic, budget: usize) -> (Duration, Counts) {
 }
 
 /// Decodes a message and merges what it says; answers how many events that were.
-fn merge(state: &mut State, message: Message, now: Micros) -> usize {
-    let decoded = event::decode(&message);
+fn merge(state: &mut State, body: &Body, now: Micros) -> usize {
+    let decoded = event::decode(body);
     assert!(decoded.bad.is_empty(), "{:?}", decoded.bad);
     let events = decoded.events.len();
     for event in decoded.events {
@@ -237,7 +245,7 @@ fn our_reader(redis: &Redis, traffic: &Traffic) -> Duration {
             while heard < traffic.events {
                 events.next(256, &mut batch).await.unwrap();
                 for delivery in batch.drain(..) {
-                    heard += merge(&mut state, delivery.message.unwrap(), now);
+                    heard += merge(&mut state, &delivery.unwrap(), now);
                     now += 1;
                 }
             }

@@ -5,26 +5,19 @@
 
 use crate::error::{Error, Result};
 use crate::json;
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64_simd::{STANDARD, forgiving_decode_to_vec};
 use flate2::read::ZlibDecoder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::io::Read as _;
 
 /// The most that a compressed text may grow to. What is larger is not read: a few kilobytes can
 /// claim gigabytes.
 pub const DECOMPRESSED_LIMIT: usize = 16 << 20;
 
-/// Python writes the padding; other producers forget it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// A message as kombu sees it. Bodies are the decoded bytes: base64 and compression are undone.
+/// A message as kombu sees it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Message {
     /// `headers`, decoded for reading. Numbers JSON cannot express are null.
@@ -35,16 +28,23 @@ pub struct Message {
     pub properties: Map<String, Value>,
     /// `properties` as the text that travelled; empty where there are none.
     pub properties_json: String,
-    /// The body's bytes, after base64 and decompression; as they came where [`Message::undecodable`].
-    pub body: Vec<u8>,
-    /// Why the body could not be decoded: broken base64, a compression we do not read.
-    pub undecodable: Option<String>,
-    /// e.g. `application/json`.
-    pub content_type: String,
+    /// What it carries.
+    pub body: Body,
     /// e.g. `utf-8`.
     pub content_encoding: String,
     /// Bytes of the element as the broker holds it.
     pub bytes: usize,
+}
+
+/// What a message carries, without anything of how it travelled: all that matters of an event.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Body {
+    /// After base64 and decompression; as they came where [`Body::undecodable`].
+    pub bytes: Vec<u8>,
+    /// Why they could not be decoded: broken base64, a compression we do not read.
+    pub undecodable: Option<String>,
+    /// e.g. `application/json`.
+    pub content_type: String,
 }
 
 impl Message {
@@ -62,8 +62,11 @@ impl Message {
             headers_json: "{}".into(),
             properties_json: properties.to_string(),
             properties: object(properties),
-            body: body.to_string().into_bytes(),
-            content_type: "application/json".into(),
+            body: Body {
+                bytes: body.to_string().into_bytes(),
+                content_type: "application/json".into(),
+                undecodable: None,
+            },
             content_encoding: "utf-8".into(),
             ..Message::default()
         }
@@ -84,13 +87,25 @@ impl Message {
             headers_json: envelope.headers.unwrap_or_default().into(),
             properties: object(envelope.properties.unwrap_or("null"))?,
             properties_json: envelope.properties.unwrap_or_default().into(),
-            content_type: envelope.content_type.map(text_of).unwrap_or_default(),
             content_encoding: envelope.content_encoding.map(text_of).unwrap_or_default(),
             bytes: raw.len(),
-            ..Message::default()
+            body: Body::default(),
         };
-        if let Some(body) = envelope.body {
-            message.decode_body(body);
+        message.body.content_type = envelope.content_type.map(text_of).unwrap_or_default();
+        match envelope.body.map(|body| (body, json::value(body.as_bytes()))) {
+            Some((_, Ok(Value::String(text)))) => {
+                let word = |members: &Map<String, Value>, name| {
+                    members.get(name).and_then(Value::as_str).map(str::to_owned)
+                };
+                let encoding = word(&message.properties, "body_encoding");
+                let compression = word(&message.headers, "compression");
+                message.body.decode(text.into(), encoding.as_deref(), compression.as_deref());
+            }
+            Some((body, _)) => {
+                message.body.bytes = body.as_bytes().to_vec();
+                message.body.undecodable = Some("the body is no text".into());
+            }
+            None => {}
         }
         Ok(message)
     }
@@ -104,9 +119,9 @@ impl Message {
         let mut properties = self.properties.clone();
         properties.insert("body_encoding".into(), "base64".into());
         let envelope = json!({
-            "body": BASE64.encode(&self.body),
+            "body": STANDARD.encode_to_string(&self.body.bytes),
             "content-encoding": self.content_encoding,
-            "content-type": self.content_type,
+            "content-type": self.body.content_type,
             "headers": headers,
             "properties": properties,
         });
@@ -117,33 +132,67 @@ impl Message {
     pub fn delivery_info(&self, member: &str) -> Option<&str> {
         self.properties.get("delivery_info")?.get(member)?.as_str()
     }
+}
 
-    fn decode_body(&mut self, text: &str) {
-        match json::value(text.as_bytes()) {
-            Ok(Value::String(text)) => self.body = text.into_bytes(),
-            _ => {
-                self.body = text.as_bytes().to_vec();
-                self.undecodable = Some("the body is no text".into());
+impl Body {
+    /// Reads the body out of an envelope, for whoever has no use for the rest.
+    ///
+    /// # Errors
+    /// As [`Message::from_envelope`].
+    pub fn from_envelope(raw: &[u8]) -> Result<Body> {
+        let text = std::str::from_utf8(raw).ok();
+        let bare = text.and_then(|text| serde_json::from_str::<BareEnvelope<'_>>(text).ok());
+        let Some(BareEnvelope { body, content_type, headers, properties }) = bare else {
+            return Message::from_envelope(raw).map(|message| message.body);
+        };
+        let mut read = Body { content_type: content_type.into(), ..Body::default() };
+        read.decode(body, properties.body_encoding, headers.compression);
+        Ok(read)
+    }
+
+    fn decode(&mut self, text: Cow<'_, str>, encoding: Option<&str>, compression: Option<&str>) {
+        let base64 = encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64"));
+        // Python writes the padding; other producers forget it.
+        match base64.then(|| forgiving_decode_to_vec(text.as_bytes())) {
+            Some(Ok(decoded)) => self.bytes = decoded,
+            None => self.bytes = text.into_owned().into_bytes(),
+            Some(Err(error)) => {
+                self.undecodable = Some(format!("the body is no base64: {error}"));
+                self.bytes = text.into_owned().into_bytes();
                 return;
             }
         }
-        let encoding = self.properties.get("body_encoding").and_then(Value::as_str);
-        if encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64")) {
-            match BASE64.decode(&self.body) {
-                Ok(decoded) => self.body = decoded,
-                Err(error) => {
-                    self.undecodable = Some(format!("the body is no base64: {error}"));
-                    return;
-                }
-            }
-        }
-        if let Some(compression) = self.headers.get("compression").and_then(Value::as_str) {
-            match decompress(compression, &self.body) {
-                Ok(decoded) => self.body = decoded,
+        if let Some(compression) = compression {
+            match decompress(compression, &self.bytes) {
+                Ok(decoded) => self.bytes = decoded,
                 Err(why) => self.undecodable = Some(why),
             }
         }
     }
+}
+
+/// What an envelope's body needs, where it is strict JSON and the body a text, as nearly always.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct BareEnvelope<'a> {
+    #[serde(borrow)]
+    body: Cow<'a, str>,
+    #[serde(borrow, default)]
+    content_type: Cow<'a, str>,
+    #[serde(borrow, default)]
+    headers: BareHeaders<'a>,
+    #[serde(default)]
+    properties: BareProperties<'a>,
+}
+
+#[derive(Deserialize, Default)]
+struct BareHeaders<'a> {
+    compression: Option<&'a str>,
+}
+
+#[derive(Deserialize, Default)]
+struct BareProperties<'a> {
+    body_encoding: Option<&'a str>,
 }
 
 /// An envelope's members as the text that stands there; null is absent.
@@ -241,7 +290,7 @@ mod tests {
 
     fn envelope(body: &[u8], compression: &str) -> Vec<u8> {
         json!({
-            "body": BASE64.encode(body),
+            "body": STANDARD.encode_to_string(body),
             "headers": { "compression": compression, "id": "a" },
             "properties": { "body_encoding": "base64" },
         })
@@ -254,8 +303,9 @@ mod tests {
         let body = json!({ "method": "ping" });
         let message = Message::json(&body, "celery.pidbox", "");
         let read = Message::from_envelope(&message.to_envelope()).unwrap();
-        assert_eq!(read.body, body.to_string().into_bytes());
-        assert_eq!(read.content_type, "application/json");
+        assert_eq!(read.body, message.body);
+        assert_eq!(read.body.bytes, body.to_string().into_bytes());
+        assert_eq!(read.body.content_type, "application/json");
         assert_eq!(read.properties, message.properties);
         assert_eq!(read.delivery_info("exchange"), Some("celery.pidbox"));
         assert_ne!(
@@ -272,21 +322,21 @@ mod tests {
         assert_eq!(message.headers_json, r#"{"n": NaN, "big": 100000000000000000000}"#);
         assert_eq!(message.headers["n"], Value::Null);
         assert_eq!(message.properties_json, r#"{"x" : 1.50, "body_encoding": "base64"}"#);
-        assert_eq!(message.body, b"[]", "padding may be missing");
-        assert_eq!((message.content_type.as_str(), message.bytes), ("", raw.len()));
+        assert_eq!(message.body.bytes, b"[]", "padding may be missing");
+        assert_eq!((message.body.content_type.as_str(), message.bytes), ("", raw.len()));
     }
 
     #[test]
     fn a_plain_body_is_its_text() {
         let raw = br#"{"body": "[[\"\u00e9\"], {}, null]", "properties": {}}"#;
         let message = Message::from_envelope(raw).unwrap();
-        assert_eq!(message.body, "[[\"é\"], {}, null]".as_bytes());
+        assert_eq!(message.body.bytes, "[[\"é\"], {}, null]".as_bytes());
     }
 
     #[test]
     fn kombus_gzip_is_zlib() {
         let message = Message::from_envelope(&envelope(&zlib(b"[1]"), "application/x-gzip"));
-        assert_eq!(message.unwrap().body, b"[1]");
+        assert_eq!(message.unwrap().body.bytes, b"[1]");
     }
 
     #[test]
@@ -299,15 +349,39 @@ mod tests {
         ] {
             let message = Message::from_envelope(&envelope(body, compression)).unwrap();
             assert_eq!(message.headers["id"], "a");
-            assert_eq!(message.body, body);
-            assert!(message.undecodable.as_ref().unwrap().contains(why), "{message:?}");
+            assert_eq!(message.body.bytes, body);
+            assert!(message.body.undecodable.as_ref().unwrap().contains(why), "{message:?}");
         }
         let raw = br#"{"body": "!!", "properties": {"body_encoding": "base64"}}"#;
         let message = Message::from_envelope(raw).unwrap();
-        assert!(message.undecodable.unwrap().contains("base64"));
+        assert!(message.body.undecodable.unwrap().contains("base64"));
         let message = Message::from_envelope(br#"{"body": {"order": 5}}"#).unwrap();
-        assert_eq!(message.body, br#"{"order": 5}"#);
-        assert!(message.undecodable.is_some());
+        assert_eq!(message.body.bytes, br#"{"order": 5}"#);
+        assert!(message.body.undecodable.is_some());
+    }
+
+    #[test]
+    fn a_body_alone_is_that_of_its_message() {
+        let compressed = envelope(&zlib(b"[1]"), "gzip");
+        for raw in [
+            br#"{"body": "W10=", "content-type": "application/json", "headers": {"id": 5},
+                "properties": {"body_encoding": "base64", "priority": 0}}"#
+                .as_slice(),
+            &compressed,
+            br#"{"body": "W10", "properties": {"body_encoding": "BASE64"}}"#,
+            br#"{"body": "W10", "properties": {"body_encoding": "base\u00364"}}"#,
+            br#"{"body": "[\"\u00e9\"]", "headers": null}"#,
+            br#"{"body": "[]", "headers": {"id": NaN}}"#,
+            br#"{"body": "!!", "properties": {"body_encoding": "base64"}}"#,
+            br#"{"body": {"order": 5}}"#,
+            br#"{"body": "first", "body": "last"}"#,
+            br#"{"headers": {}}"#,
+            b"{\"body\": \"\xff\"}",
+        ] {
+            let message = Message::from_envelope(raw).unwrap();
+            assert_eq!(Body::from_envelope(raw).unwrap(), message.body, "{message:?}");
+        }
+        assert!(Body::from_envelope(b"[]").is_err());
     }
 
     #[test]

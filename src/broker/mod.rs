@@ -10,21 +10,15 @@ pub mod url;
 pub use options::Options;
 
 use crate::error::Result;
-use crate::message::Message;
+use crate::message::{Body, Message};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Something delivered from an exchange.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Delivery {
-    /// Routing key, where the transport tells.
-    pub routing_key: String,
-    /// The message, or the sentence why it is none.
-    pub message: std::result::Result<Message, String>,
-}
+/// What a message from an exchange carries, or the sentence why it is none.
+pub type Delivery = std::result::Result<Body, String>;
 
 /// A live subscription to an exchange. Dropping it ends it.
 #[async_trait]

@@ -97,7 +97,7 @@ impl Reply {
     /// A sentence: another serializer (replies use the worker's `task_serializer`), or no reply.
     pub fn read(message: &Message) -> Result<Reply, String> {
         let ticket = message.headers.get("ticket").and_then(Value::as_str).unwrap_or_default();
-        let body: Map<String, Value> = json::parse(json_body(message)?)?;
+        let body: Map<String, Value> = json::parse(json_body(&message.body)?)?;
         let (hostname, value) = body.into_iter().next().ok_or("a reply from nobody")?;
         Ok(Reply { ticket: ticket.into(), hostname, value })
     }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn sent(message: &Message) -> Value {
-        json::value(&message.body).unwrap()
+        json::value(&message.body.bytes).unwrap()
     }
 
     #[test]
@@ -146,9 +146,9 @@ mod tests {
         let reply = Reply::read(&message).unwrap();
         assert_eq!((reply.ticket.as_str(), reply.hostname.as_str()), ("T", "w1@lab"));
         assert_eq!(reply.value, json!({ "ok": "pong" }));
-        message.body = b"{}".to_vec();
+        message.body.bytes = b"{}".to_vec();
         assert!(Reply::read(&message).is_err());
-        message.content_type = "application/x-python-serialize".into();
+        message.body.content_type = "application/x-python-serialize".into();
         assert!(Reply::read(&message).unwrap_err().contains("x-python-serialize"));
     }
 }

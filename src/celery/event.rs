@@ -9,8 +9,9 @@ mod wire;
 
 use super::json_body;
 use crate::json;
-use crate::message::Message;
+use crate::message;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use wire::{Item, Items};
 
 /// One event. Serializes to, and reads, the JSON object that Celery itself publishes.
@@ -142,11 +143,9 @@ pub struct Decoded {
 }
 
 /// Reads the events of a message: one object, or a list of them (`task.multi`).
-pub fn decode(message: &Message) -> Decoded {
-    let items = match json_body(message) {
-        Ok(body) => {
-            serde_json::from_slice(body).map_or_else(|_| mended(body), |Items(items)| items)
-        }
+pub fn decode(body: &message::Body) -> Decoded {
+    let items = match json_body(body) {
+        Ok(text) => items(text).unwrap_or_else(|| mended(text)),
         Err(why) => vec![Item(Err(why))],
     };
     let mut decoded = Decoded { events: Vec::with_capacity(items.len()), bad: Vec::new() };
@@ -159,9 +158,15 @@ pub fn decode(message: &Message) -> Decoded {
     decoded
 }
 
+/// What strict JSON reads, as it does nearly always.
+fn items(text: &[u8]) -> Option<Vec<Item>> {
+    let Items(items) = serde_json::from_str(std::str::from_utf8(text).ok()?).ok()?;
+    Some(items)
+}
+
 /// A batch that strict JSON refuses, item by item, so that one odd text costs one event at most.
-fn mended(body: &[u8]) -> Vec<Item> {
-    let text = json::lossy(body);
+fn mended(text: &[u8]) -> Vec<Item> {
+    let text = json::lossy(text);
     let item = |text: &str| json::parse(text.as_bytes()).unwrap_or_else(|why| Item(Err(why)));
     match json::elements(&text) {
         Ok(items) => items.into_iter().map(item).collect(),
@@ -197,6 +202,21 @@ impl TaskEventKind {
             TaskEventKind::Custom(subject) => subject,
         }
     }
+
+    /// `type` as it is written.
+    pub fn event_type(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            TaskEventKind::Sent => "task-sent",
+            TaskEventKind::Received => "task-received",
+            TaskEventKind::Started => "task-started",
+            TaskEventKind::Succeeded => "task-succeeded",
+            TaskEventKind::Failed => "task-failed",
+            TaskEventKind::Retried => "task-retried",
+            TaskEventKind::Revoked => "task-revoked",
+            TaskEventKind::Rejected => "task-rejected",
+            TaskEventKind::Custom(subject) => return format!("task-{subject}").into(),
+        })
+    }
 }
 
 impl From<&str> for TaskEventKind {
@@ -220,11 +240,11 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn message(body: &str) -> Message {
-        Message {
-            body: body.as_bytes().to_vec(),
+    fn message(body: &str) -> message::Body {
+        message::Body {
+            bytes: body.as_bytes().to_vec(),
             content_type: "application/json".into(),
-            ..Message::default()
+            undecodable: None,
         }
     }
 
@@ -339,7 +359,8 @@ mod tests {
 
     #[test]
     fn other_serializers_are_counted() {
-        let message = Message { content_type: "application/x-msgpack".into(), ..message(GOOD) };
+        let content_type = "application/x-msgpack".into();
+        let message = message::Body { content_type, ..message(GOOD) };
         assert_eq!(decode(&message).bad, ["cannot decode application/x-msgpack"]);
     }
 

@@ -16,7 +16,7 @@ pub use event::Event;
 pub use result::TaskMeta;
 pub use task::TaskMessage;
 
-use crate::message::Message;
+use crate::message::Body;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
@@ -41,12 +41,12 @@ pub fn may_be_cut(repr: &str) -> bool {
     repr.contains("...") || repr.ends_with('…')
 }
 
-/// The body of a message that holds JSON, or the sentence why it cannot be read. Without a content
+/// A body that holds JSON, or the sentence why it cannot be read. Without a content
 /// type Celery's own consumers would not guess; we do, to show what is there.
-fn json_body(message: &Message) -> Result<&[u8], String> {
-    match (&message.undecodable, message.content_type.as_str()) {
+fn json_body(body: &Body) -> Result<&[u8], String> {
+    match (&body.undecodable, body.content_type.as_str()) {
         (Some(why), _) => Err(why.clone()),
-        (None, "" | "application/json") => Ok(&message.body),
+        (None, "" | "application/json") => Ok(&body.bytes),
         (None, other) => Err(format!("cannot decode {other}")),
     }
 }

@@ -112,7 +112,7 @@ impl TaskMessage {
             bytes: message.bytes,
             headers_json: message.headers_json.clone(),
             properties_json: message.properties_json.clone(),
-            content_type: message.content_type.clone(),
+            content_type: message.body.content_type.clone(),
             priority: properties.get("priority").and_then(Value::as_i64),
             delivery_tag: properties.get("delivery_tag").and_then(text),
             routing_key: message.delivery_info("routing_key").map(str::to_owned),
@@ -240,7 +240,8 @@ enum Body<'a> {
 
 impl<'a> Body<'a> {
     fn read(message: &'a Message) -> Result<Body<'a>, String> {
-        let text = std::str::from_utf8(json_body(message)?).map_err(|error| error.to_string())?;
+        let text =
+            std::str::from_utf8(json_body(&message.body)?).map_err(|error| error.to_string())?;
         if text.trim_start().starts_with('[') {
             let elements = json::elements(text)?;
             let count = elements.len();
@@ -369,7 +370,7 @@ mod tests {
     #[test]
     fn another_serializer_leaves_the_headers() {
         let mut pickled = message(headers(), "\u{80}");
-        pickled.content_type = "application/x-python-serialize".into();
+        pickled.body.content_type = "application/x-python-serialize".into();
         let task = TaskMessage::from_message(&pickled);
         assert_eq!((task.uuid.as_str(), task.args.as_deref()), ("t", Some("(1, 2)")));
         assert_eq!((task.args_json, task.poison), (None, Vec::new()));

@@ -288,10 +288,10 @@ async fn pump(environment: Environment, mut events: Box<dyn Deliveries>) -> Erro
 
 fn decode(delivery: Delivery) -> Vec<Kind> {
     let bad = |reason| Kind::Undecodable { what: "event".into(), reason };
-    match delivery.message {
+    match delivery {
         Err(reason) => vec![bad(reason)],
-        Ok(message) => {
-            let decoded = event::decode(&message);
+        Ok(body) => {
+            let decoded = event::decode(&body);
             decoded
                 .events
                 .into_iter()

@@ -6,8 +6,7 @@ use crate::environment::{Environment, Environments, Look};
 use crate::error::{Error, Result};
 use crate::state::query::Sort;
 use crate::state::{Noun, Page, Query, Seen};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -217,11 +216,11 @@ impl Places {
     /// `None` on the last page.
     fn write(&self) -> Option<String> {
         let json = serde_json::to_vec(&self.0).ok().filter(|_| !self.0.is_empty())?;
-        Some(URL_SAFE_NO_PAD.encode(json))
+        Some(URL_SAFE_NO_PAD.encode_to_string(json))
     }
 
     fn read(cursor: &str) -> Result<Self> {
-        let json = URL_SAFE_NO_PAD.decode(cursor).ok();
+        let json = URL_SAFE_NO_PAD.decode_to_vec(cursor).ok();
         json.and_then(|json| serde_json::from_slice(&json).ok()).ok_or_else(|| {
             Error::InvalidParams("cursor: it is none of ours for all environments".into())
         })

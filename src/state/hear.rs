@@ -1,12 +1,11 @@
 //! Events: what workers and clients publish by themselves.
 
 use super::store::Edit;
-use super::task::{Fact, Rules, Source};
+use super::task::Rules;
 use super::worker::{Process, Worker};
 use super::{Changes, Micros, State, TaskChange, to_json};
 use crate::celery::Event;
 use crate::celery::event::{Body, TaskEvent, TaskEventKind, WorkerEvent};
-use std::sync::Arc;
 
 impl State {
     /// Merges one event that arrived at `seen`.
@@ -45,39 +44,40 @@ impl State {
     fn hear_task(&mut self, event: &Event, told: &TaskEvent, seen: Micros, changes: &mut Changes) {
         self.meter.count(&told.kind, seen);
         let rules = self.rules;
+        let by_client =
+            told.kind == TaskEventKind::Sent || (rules == Rules::Ours && event.is_from_client());
+        let sender = self.workers.get(event.hostname.as_str()).filter(|_| !by_client);
+        let queue = sender.filter(|_| rules == Rules::Ours).and_then(Worker::only_queue);
         let edit = self.tasks.event(&told.uuid, self.now, &mut self.revision, |task, names| {
             task.event(event, told, seen, rules, names);
+            if let Some(queue) = queue {
+                task.conclude_queue(queue, names);
+            }
         });
         self.note(&told.uuid, Some(edit), changes);
-        let by_client = told.kind == TaskEventKind::Sent;
-        if by_client || (rules == Rules::Ours && event.is_from_client()) {
+        if by_client {
             return;
         }
-        let known = self.workers.contains_key(event.hostname.as_str());
-        self.change_worker(&event.hostname, |worker| {
+        let new = self.change_worker(&event.hostname, |worker| {
             worker.task_event(told, event.timestamp, seen, rules);
-            ((), true)
+            (worker.is_new(), true)
         });
-        if !known {
+        if new {
             changes.appeared.push(event.hostname.clone());
         }
-        self.conclude_queue(&told.uuid, &event.hostname, changes);
     }
 
     /// A worker that consumes only one queue took the task from there.
     pub(super) fn conclude_queue(&mut self, uuid: &str, hostname: &str, changes: &mut Changes) {
-        if self.rules == Rules::Celery {
+        if self.rules == Rules::Celery || !self.tasks.lacks_queue(uuid) {
             return;
         }
         let Some(queue) = self.workers.get(hostname).and_then(Worker::only_queue) else { return };
-        if !self.tasks.lacks_queue(uuid) {
-            return;
-        }
-        let queue: Arc<str> = self.tasks.names.intern(queue);
-        self.edit(uuid, changes, |task, _| {
-            task.queue = Some(Fact { value: queue, source: Source::Worker });
+        let edit = self.tasks.edit(uuid, self.now, &mut self.revision, |task, names| {
+            task.conclude_queue(queue, names);
             Some(task.seen)
         });
+        self.note(uuid, edit, changes);
     }
 
     /// Changes a worker, made first where it is not known, and judges it. `change` answers whether
@@ -89,11 +89,11 @@ impl State {
     ) -> T {
         let name = self.tasks.names.intern(hostname);
         let running = self.tasks.any_running(hostname);
-        let known = self.workers.contains_key(hostname);
         let worker = self.workers.entry(name.clone()).or_insert_with(|| Worker::new(name));
+        let new = worker.is_new();
         let (answer, shows) = change(worker);
         let judged = worker.judge(self.now, self.listening_since.unwrap_or(self.now), running);
-        if shows || judged || !known {
+        if shows || judged || new {
             self.revision += 1;
             worker.revision = self.revision;
         }

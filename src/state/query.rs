@@ -4,8 +4,7 @@ use super::Noun;
 use super::filter::{Filter, Verdict};
 use super::observation::Micros;
 use crate::error::{Error, Result, nearest};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -256,14 +255,14 @@ impl Cursor {
 
     /// As a client keeps it.
     pub fn write(&self) -> Option<String> {
-        serde_json::to_vec(self).ok().map(|json| URL_SAFE_NO_PAD.encode(json))
+        serde_json::to_vec(self).ok().map(|json| URL_SAFE_NO_PAD.encode_to_string(json))
     }
 
     /// # Errors
     /// [`Error::InvalidParams`] where it is none of ours for this order.
     pub fn read(text: &str, sort: Sort) -> Result<Cursor> {
         let bad = || Error::InvalidParams("cursor: it is none of ours for this order".into());
-        let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
+        let json = URL_SAFE_NO_PAD.decode_to_vec(text).map_err(|_| bad())?;
         let cursor: Cursor = serde_json::from_slice(&json).map_err(|_| bad())?;
         if cursor.sort == sort.text() { Ok(cursor) } else { Err(bad()) }
     }

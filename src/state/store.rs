@@ -78,7 +78,8 @@ pub(super) struct Store {
 /// A task that was taken out to be changed.
 struct Taken {
     slot: Option<u32>,
-    task: Task,
+    /// Boxed: it is large, and handed on.
+    task: Box<Task>,
     before: Option<Standing>,
 }
 
@@ -94,7 +95,7 @@ impl Store {
     }
 
     fn task(&self, slot: u32) -> Option<Task> {
-        Some(self.records.row(slot, &self.names)?.task(None))
+        Some(*self.records.row(slot, &self.names)?.task(None))
     }
 
     fn id(&self, slot: u32) -> Option<Arc<str>> {
@@ -248,7 +249,7 @@ impl Store {
         change: impl FnOnce(&mut Task, &mut Names) -> Option<Micros>,
     ) -> Option<Edit> {
         let mut taken = self.take(uuid);
-        let shown = taken.before.is_some().then(|| taken.task.clone());
+        let shown = taken.before.is_some().then(|| Task::clone(&taken.task));
         let task = &mut taken.task;
         let happened = change(task, &mut self.names);
         task.place = task.place_at(now);
@@ -272,7 +273,7 @@ impl Store {
                 let before = Some(task.standing());
                 Taken { slot, task, before }
             }
-            None => Taken { slot: None, task: Task::new(uuid.into()), before: None },
+            None => Taken { slot: None, task: Box::new(Task::new(uuid.into())), before: None },
         }
     }
 
@@ -287,7 +288,7 @@ impl Store {
         let uuid = self.write(&mut task);
         let at = self.records.log.append(slot, &self.scratch);
         let values = Values::of(&task, &self.names);
-        let Task { seen, revision: changed, .. } = task;
+        let Task { seen, revision: changed, .. } = *task;
         let listed = task.listed.is_some();
         let head = Head { uuid, seen, revision: changed, at, values, listed };
         let runtime = task.current.runtime.as_ref().map(|runtime| runtime.value);
@@ -327,7 +328,7 @@ impl Store {
         self.by_name.recount(before.as_ref(), None, revision);
         self.met.drain(..).for_each(|name| self.names.release(name));
         self.records.compact();
-        Some(task)
+        Some(*task)
     }
 
     /// Bytes that all of this takes: at least three quarters of the log are live.

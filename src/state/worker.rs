@@ -16,6 +16,7 @@ use crate::celery::event::{TaskEvent, TaskEventKind, WorkerEvent};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -99,7 +100,7 @@ pub(super) struct Worker {
     pub hostname: Arc<str>,
     pub revision: u64,
     pub status: Status,
-    pub evidence: String,
+    pub evidence: Cow<'static, str>,
     pub pid: Option<i64>,
     former_pids: VecDeque<i64>,
     pub freq: Option<f64>,
@@ -163,7 +164,7 @@ impl Worker {
             hostname,
             revision: 0,
             status: Status::Unknown,
-            evidence: String::new(),
+            evidence: Cow::Borrowed(""),
             pid: None,
             former_pids: VecDeque::new(),
             freq: None,
@@ -198,6 +199,11 @@ impl Worker {
             reserved_tasks: None,
             scheduled_tasks: None,
         }
+    }
+
+    /// Nothing was told of it yet.
+    pub fn is_new(&self) -> bool {
+        self.revision == 0
     }
 
     /// Receipt less timestamp: the smallest of the recent beats, since whatever delays a beat on
@@ -297,7 +303,11 @@ impl Worker {
             let mean = self.runtime.get_or_insert(took);
             *mean += (took - *mean) / RUNTIMES;
         }
-        *self.counters.entry(format!("task-{}", kind.subject())).or_default() += 1;
+        let what = kind.event_type();
+        match self.counters.get_mut(&*what) {
+            Some(count) => *count += 1,
+            None => drop(self.counters.insert(what.into_owned(), 1)),
+        }
         self.counted_since.get_or_insert(seen);
         self.heard = Some(seen);
         if rules == Rules::Celery {
@@ -361,7 +371,12 @@ impl Worker {
         changed
     }
 
-    fn verdict(&self, now: Micros, listening_since: Micros, running: bool) -> (Status, String) {
+    fn verdict(
+        &self,
+        now: Micros,
+        listening_since: Micros,
+        running: bool,
+    ) -> (Status, Cow<'static, str>) {
         let replied = self.replied.as_ref().map(|(at, _)| *at);
         let beat = self.heartbeats.back().copied();
         let life = [beat, replied, self.heard].into_iter().flatten().max();
@@ -384,10 +399,12 @@ impl Worker {
                 (Status::Online, "heartbeats arrive".into())
             }
             (Some(_), Some(answers)) if quiet <= LOST_AFTER => {
-                (Status::Silent, format!("heartbeats stopped; {answers}"))
+                (Status::Silent, format!("heartbeats stopped; {answers}").into())
             }
             // It was never heard to beat: an answer holds until one stays out.
-            (None, Some(answers)) => (Status::Online, format!("no heartbeats heard; {answers}")),
+            (None, Some(answers)) => {
+                (Status::Online, format!("no heartbeats heard; {answers}").into())
+            }
             (None, None) if self.heard.is_some() && quiet < period && self.missed == 0 => {
                 (Status::Online, "no heartbeats heard; its task events arrive".into())
             }
@@ -396,16 +413,16 @@ impl Worker {
     }
 
     /// Nothing is heard: why a solo worker may be quiet all the same, how long any other is.
-    fn silence(&self, quiet: Micros, running: bool) -> (Status, String) {
+    fn silence(&self, quiet: Micros, running: bool) -> (Status, Cow<'static, str>) {
         if self.pool.as_deref() == Some("solo") {
             if running || self.active.is_some_and(|active| active > 0) {
                 let why = "a solo worker is quiet while its task runs";
-                return (Status::Silent, format!("heartbeats stopped; {why}"));
+                return (Status::Silent, format!("heartbeats stopped; {why}").into());
             }
             if let Some(listening) = self.listening.filter(|count| *count > 0) {
                 let why = "a solo worker, possibly busy with a task and among the listeners that \
                            did not answer";
-                return (Status::Silent, format!("heartbeats stopped; {why}: {listening}"));
+                return (Status::Silent, format!("heartbeats stopped; {why}: {listening}").into());
             }
         }
         if quiet > LOST_AFTER {

@@ -253,12 +253,6 @@ fn sep_of(member: &str) -> Option<&'static str> {
     [SEP, COMMON_SEP].into_iter().find(|sep| member.split(sep).count() == 3)
 }
 
-/// The routing key at the end of a channel.
-pub(super) fn routing_key(channel: &[u8]) -> String {
-    let channel = String::from_utf8_lossy(channel);
-    channel.rsplit_once('/').map_or(String::new(), |(_, key)| key.to_owned())
-}
-
 /// `*`, `?`, `[` and `\` mean themselves.
 pub(crate) fn glob_escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

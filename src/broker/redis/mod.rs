@@ -16,7 +16,7 @@ use super::{
     Binding, Broker, Deliveries, Delivery, Depth, Facts, Options, Peek, ReplyTo, UnackedLook,
 };
 use crate::error::{Error, Result};
-use crate::message::Message;
+use crate::message::{Body, Message};
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{FromRedisValue, RedisResult, Value};
 use async_trait::async_trait;
@@ -196,11 +196,8 @@ struct Events {
 impl Deliveries for Events {
     async fn next(&mut self, limit: usize, into: &mut Vec<Delivery>) -> Result<()> {
         self.subscriber.next(limit, &mut self.heard).await?;
-        into.extend(self.heard.drain(..).map(|Heard { channel, payload }| Delivery {
-            routing_key: keys::routing_key(&channel),
-            message: payload.and_then(|payload| {
-                Message::from_envelope(&payload).map_err(|error| error.to_string())
-            }),
+        into.extend(self.heard.drain(..).map(|Heard { payload, .. }| {
+            payload.and_then(|raw| Body::from_envelope(&raw).map_err(|error| error.to_string()))
         }));
         Ok(())
     }

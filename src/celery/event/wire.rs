@@ -7,40 +7,12 @@ use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt;
 
-/// The members that any event may have and that have a place of their own.
+/// The name of a member where it stands, unless it has to be unescaped.
 #[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Field {
-    Type,
-    Hostname,
-    Timestamp,
-    Utcoffset,
-    Pid,
-    Clock,
-    Uuid,
-    Name,
-    Args,
-    Kwargs,
-    Retries,
-    Eta,
-    Expires,
-    RootId,
-    ParentId,
-    Queue,
-    Exchange,
-    RoutingKey,
-    Result,
-    Runtime,
-    Exception,
-    Traceback,
-    Terminated,
-    Signum,
-    Expired,
-    Requeue,
-    Other(String),
-}
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// An event's members as they are read; `type`, which tells what they are, comes last.
 #[derive(Default)]
@@ -54,37 +26,38 @@ struct Members {
 }
 
 impl Members {
-    fn set(&mut self, field: Field, value: Value) {
+    fn set(&mut self, name: Cow<'_, str>, value: Value) {
         let task = &mut self.task;
-        match field {
-            Field::Type => self.kind = text(value).unwrap_or_default(),
-            Field::Hostname => self.hostname = text(value),
-            Field::Timestamp => self.timestamp = value.as_f64(),
-            Field::Utcoffset => {}
-            Field::Pid => self.pid = value.as_i64(),
-            Field::Clock => self.clock = count(&value),
-            Field::Uuid => task.uuid = text(value).unwrap_or_default(),
-            Field::Name => task.name = text(value),
-            Field::Args => task.args = text(value),
-            Field::Kwargs => task.kwargs = text(value),
-            Field::Retries => task.retries = count(&value),
-            Field::Eta => task.eta = text(value),
-            Field::Expires => task.expires = text(value),
-            Field::RootId => task.root_id = text(value),
-            Field::ParentId => task.parent_id = text(value),
-            Field::Queue => task.queue = text(value),
-            Field::Exchange => task.exchange = text(value),
-            Field::RoutingKey => task.routing_key = text(value),
-            Field::Result => task.result = text(value),
-            Field::Runtime => task.runtime = value.as_f64(),
-            Field::Exception => task.exception = text(value),
-            Field::Traceback => task.traceback = text(value),
-            Field::Terminated => task.terminated = value.as_bool(),
-            Field::Signum => task.signum = text(value),
-            Field::Expired => task.expired = value.as_bool(),
-            Field::Requeue => task.requeue = value.as_bool(),
-            Field::Other(_) if value.is_null() => {}
-            Field::Other(name) => drop(task.extra.insert(name, value)),
+        // Bytes are told apart by their length and a few of them, texts one after the other.
+        match name.as_bytes() {
+            b"type" => self.kind = text(value).unwrap_or_default(),
+            b"hostname" => self.hostname = text(value),
+            b"timestamp" => self.timestamp = value.as_f64(),
+            b"utcoffset" => {}
+            b"pid" => self.pid = value.as_i64(),
+            b"clock" => self.clock = count(&value),
+            b"uuid" => task.uuid = text(value).unwrap_or_default(),
+            b"name" => task.name = text(value),
+            b"args" => task.args = text(value),
+            b"kwargs" => task.kwargs = text(value),
+            b"retries" => task.retries = count(&value),
+            b"eta" => task.eta = text(value),
+            b"expires" => task.expires = text(value),
+            b"root_id" => task.root_id = text(value),
+            b"parent_id" => task.parent_id = text(value),
+            b"queue" => task.queue = text(value),
+            b"exchange" => task.exchange = text(value),
+            b"routing_key" => task.routing_key = text(value),
+            b"result" => task.result = text(value),
+            b"runtime" => task.runtime = value.as_f64(),
+            b"exception" => task.exception = text(value),
+            b"traceback" => task.traceback = text(value),
+            b"terminated" => task.terminated = value.as_bool(),
+            b"signum" => task.signum = text(value),
+            b"expired" => task.expired = value.as_bool(),
+            b"requeue" => task.requeue = value.as_bool(),
+            _ if value.is_null() => {}
+            _ => drop(task.extra.insert(name.into_owned(), value)),
         }
     }
 
@@ -171,8 +144,8 @@ impl<'de> Visitor<'de> for ItemVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item, A::Error> {
         let mut members = Members::default();
-        while let Some(field) = map.next_key()? {
-            members.set(field, map.next_value()?);
+        while let Some(Name(name)) = map.next_key()? {
+            members.set(name, map.next_value()?);
         }
         Ok(Item(members.event()))
     }

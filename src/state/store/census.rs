@@ -69,29 +69,54 @@ impl Census {
 
     /// Moves a task from what it counted as to what it counts as.
     pub fn recount(&mut self, before: Option<&Standing>, after: Option<&Standing>, revision: u64) {
-        let counted = |standing: &Standing| Some((standing.name.clone()?, standing.state.clone()));
         let (was, is) = (before.and_then(counted), after.and_then(counted));
         if was == is {
             return;
         }
-        if let Some((name, state)) = was
-            && let Some(count) = self.by_name.get_mut(&name)
+        if let (Some((name, was)), Some((same, is))) = (was, is)
+            && name == same
         {
-            count.tasks -= 1;
+            let count = self.count_of(name);
+            count.leaves(was);
+            count.enters(is);
             count.revision = revision;
-            if let Some(tasks) = count.states.get_mut(&state) {
-                *tasks -= 1;
-            }
-            count.states.retain(|_, tasks| *tasks > 0);
+            return;
+        }
+        if let Some((name, state)) = was
+            && let Some(count) = self.by_name.get_mut(name)
+        {
+            count.leaves(state);
+            count.revision = revision;
             if count.tasks == 0 && !count.registered {
-                self.by_name.remove(&name);
+                self.by_name.remove(name);
             }
         }
         if let Some((name, state)) = is {
-            let count = self.count_of(&name);
-            count.tasks += 1;
+            let count = self.count_of(name);
+            count.enters(state);
             count.revision = revision;
-            *count.states.entry(state).or_default() += 1;
         }
     }
+}
+
+impl NameCount {
+    fn enters(&mut self, state: &TaskState) {
+        self.tasks += 1;
+        *self.states.entry(state.clone()).or_default() += 1;
+    }
+
+    fn leaves(&mut self, state: &TaskState) {
+        self.tasks -= 1;
+        if let Some(tasks) = self.states.get_mut(state) {
+            *tasks -= 1;
+            if *tasks == 0 {
+                self.states.remove(state);
+            }
+        }
+    }
+}
+
+/// What a task counts as.
+fn counted(standing: &Standing) -> Option<(&Arc<str>, &TaskState)> {
+    Some((standing.name.as_ref()?, &standing.state))
 }

@@ -33,19 +33,8 @@ impl<'a> Key<'a> {
 
 /// The number of a UUID that is written in lower case with dashes: as [`written`] writes it.
 pub fn uuid_of(text: &str) -> Option<u128> {
-    let bytes: &[u8; 36] = text.as_bytes().try_into().ok()?;
-    let mut uuid = 0_u128;
-    for (at, byte) in bytes.iter().enumerate() {
-        let digit = match (at, byte) {
-            (8 | 13 | 18 | 23, b'-') => continue,
-            (8 | 13 | 18 | 23, _) => return None,
-            (_, b'0'..=b'9') => byte - b'0',
-            (_, b'a'..=b'f') => byte - b'a' + 10,
-            _ => return None,
-        };
-        uuid = uuid << 4 | u128::from(digit);
-    }
-    Some(uuid)
+    let uuid = uuid::Uuid::try_parse(text).ok()?.as_u128();
+    (written(uuid) == text.as_bytes()).then_some(uuid)
 }
 
 /// A UUID as text.

@@ -50,9 +50,9 @@ impl<'a> Row<'a> {
     }
 
     /// The whole task. `met` gets the number of every name in its record.
-    pub fn task(&self, met: Option<&mut Vec<NameId>>) -> Task {
+    pub fn task(&self, met: Option<&mut Vec<NameId>>) -> Box<Task> {
         let id = self.key();
-        let mut task = Task::new(id.into());
+        let mut task = Box::new(Task::new(id.into()));
         let (bytes, names, seen) = (self.bytes(), self.names, self.head.seen);
         task.pass(&mut Reader { bytes, names, id, seen, met });
         task.revision = self.head.revision;
@@ -83,7 +83,7 @@ impl<'a> Row<'a> {
     }
 
     fn whole(&self) -> &Task {
-        self.whole.get_or_init(|| Box::new(self.task(None)))
+        self.whole.get_or_init(|| self.task(None))
     }
 }
 

@@ -7,7 +7,6 @@ use crate::celery::{Event, instant};
 use crate::state::observation::Micros;
 use crate::state::store::Names;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Whose rules merge events that come out of order.
@@ -95,7 +94,7 @@ impl Task {
         let news = News { told, at: event.timestamp, sender: names.intern(&event.hostname) };
         let client = told.kind == TaskEventKind::Sent;
         self.note(Entry {
-            kind: names.intern(&event_type(&told.kind)),
+            kind: names.intern(&told.kind.event_type()),
             at: Some(news.at),
             seen,
             source: Source::Event,
@@ -411,21 +410,6 @@ impl News<'_> {
     fn describes(&self) -> bool {
         matches!(self.told.kind, TaskEventKind::Sent | TaskEventKind::Received)
     }
-}
-
-/// The type of an event as Celery writes it.
-fn event_type(kind: &TaskEventKind) -> Cow<'static, str> {
-    Cow::Borrowed(match kind {
-        TaskEventKind::Sent => "task-sent",
-        TaskEventKind::Received => "task-received",
-        TaskEventKind::Started => "task-started",
-        TaskEventKind::Succeeded => "task-succeeded",
-        TaskEventKind::Failed => "task-failed",
-        TaskEventKind::Retried => "task-retried",
-        TaskEventKind::Revoked => "task-revoked",
-        TaskEventKind::Rejected => "task-rejected",
-        TaskEventKind::Custom(subject) => return format!("task-{subject}").into(),
-    })
 }
 
 /// The progress that a custom event tells. A number that JSON cannot express arrives as null: it

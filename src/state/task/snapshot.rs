@@ -256,6 +256,13 @@ impl Task {
         }
     }
 
+    /// A worker that consumes only `queue` took it.
+    pub fn conclude_queue(&mut self, queue: &str, names: &mut Names) {
+        if self.queue.is_none() {
+            self.queue = Some(Fact { value: names.intern(queue), source: Source::Worker });
+        }
+    }
+
     /// Its worker is lost, gone, or another process now.
     pub fn orphan(&mut self, worker: Arc<str>, now: Micros) {
         self.listed = None;
