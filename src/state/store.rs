@@ -24,7 +24,7 @@ pub(super) use names::Names;
 use super::observation::Micros;
 use super::task::{Place, Standing, Task};
 use codec::Writer;
-use facets::{Facets, NONE, Values};
+use facets::{Facets, NONE, Values, stretch_of};
 use foldhash::fast::RandomState;
 use names::NameId;
 use order::Order;
@@ -292,8 +292,11 @@ impl Store {
         let listed = task.listed.is_some();
         let head = Head { uuid, seen, revision: changed, at, values, listed };
         let runtime = task.current.runtime.as_ref().map(|runtime| runtime.value);
+        let former_runtime = former.map(|_| stretch_of(self.records.runtime(slot)));
         self.records.set(slot, head, runtime);
         self.facets.shift(slot, former, Some(values));
+        let runtime = stretch_of(self.records.runtime(slot));
+        self.facets.runtime.shift(slot, former_runtime, Some(runtime));
         self.reindex(slot, before.as_ref(), Some(&after));
         self.by_name.recount(before.as_ref(), Some(&after), revision);
         self.met.drain(..).for_each(|name| self.names.release(name));
@@ -322,6 +325,7 @@ impl Store {
         #[cfg(test)]
         self.model.remove(&task);
         let former = self.records.head(slot).map(|head| head.values);
+        self.facets.runtime.shift(slot, Some(stretch_of(self.records.runtime(slot))), None);
         self.records.remove(slot);
         self.facets.shift(slot, former, None);
         self.reindex(slot, before.as_ref(), None);

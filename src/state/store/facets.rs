@@ -36,6 +36,8 @@ pub struct Facets {
     pub name: Facet,
     pub queue: Facet,
     pub worker: Facet,
+    /// By [stretches](stretch_of) of values.
+    pub runtime: Facet,
 }
 
 impl Facet {
@@ -54,7 +56,8 @@ impl Facet {
         self.by_value.iter().map(|(value, tasks)| (*value, tasks))
     }
 
-    fn shift(&mut self, slot: u32, before: Option<u32>, after: Option<u32>) {
+    /// Moves a task from its former value to its new one.
+    pub fn shift(&mut self, slot: u32, before: Option<u32>, after: Option<u32>) {
         if before == after {
             return;
         }
@@ -75,7 +78,7 @@ impl Facet {
 impl Facets {
     /// Moves a task from its former values to its new ones.
     pub fn shift(&mut self, slot: u32, before: Option<Values>, after: Option<Values>) {
-        let Facets { all, state, place, name, queue, worker } = self;
+        let Facets { all, state, place, name, queue, worker, runtime: _ } = self;
         if before.is_none() {
             all.insert(slot);
         } else if after.is_none() {
@@ -91,5 +94,15 @@ impl Facets {
         ] {
             facet.shift(slot, before, after);
         }
+    }
+}
+
+/// The stretch of runtimes that one lies in, in their order: 128 from each power of two to the next.
+pub fn stretch_of(runtime: f32) -> u32 {
+    let bits = runtime.to_bits();
+    match runtime.is_nan() {
+        true => NONE,
+        false if runtime.is_sign_negative() => !bits >> 16,
+        false => bits >> 16 | 1 << 15,
     }
 }

@@ -22,6 +22,31 @@ impl<'a> Key<'a> {
         }
     }
 
+    /// A number in the order of ids; those of few ids are the same. Of a letter that stands in no
+    /// UUID it tells only where it lies among those that do, and nothing of what is behind it.
+    pub fn lead(self) -> u32 {
+        let uuid;
+        let mut letters = match self {
+            Key::Uuid(number) => {
+                uuid = written(number);
+                uuid.iter()
+            }
+            Key::Text(text) => text.as_bytes().iter(),
+        };
+        let mut goes_on = true;
+        (0..LEAD).fold(0, |lead, _| {
+            let letter = letters.next().filter(|_| goes_on).map_or(0, |byte| match byte {
+                0..b'0' => 0,
+                b'0'..=b'9' => u32::from(byte - b'0') + 1,
+                b':'..b'a' => 11,
+                b'a'..=b'f' => u32::from(byte - b'a') + 12,
+                _ => 18,
+            });
+            goes_on &= !matches!(letter, 0 | 11 | 18);
+            lead * LETTERS + letter
+        })
+    }
+
     /// The id.
     pub fn text(self) -> Cow<'a, str> {
         match self {
@@ -30,6 +55,12 @@ impl<'a> Key<'a> {
         }
     }
 }
+
+/// Letters of an id that its lead tells.
+const LEAD: usize = 7;
+
+/// What the digits of a UUID are told apart by, and what lies between them, in the order of bytes.
+const LETTERS: u32 = 19;
 
 /// The number of a UUID that is written in lower case with dashes: as [`written`] writes it.
 pub fn uuid_of(text: &str) -> Option<u128> {

@@ -53,8 +53,10 @@ pub struct Records {
 #[derive(Debug, Default)]
 struct Chunk {
     heads: Vec<Option<Head>>,
-    /// Seconds, rounded; not a number where unknown. An order looks at all of them.
+    /// Seconds, rounded; not a number where unknown.
     runtimes: Vec<f32>,
+    /// How the ids begin. An order looks at many of these, and then at few ids.
+    leads: Vec<u32>,
 }
 
 impl Default for Records {
@@ -72,8 +74,8 @@ impl Default for Records {
 }
 
 impl Records {
-    /// Bytes that each task takes beside its record: head, runtime, id table, order, bitmaps.
-    pub const OVERHEAD: usize = size_of::<Option<Head>>() + 4 + 8 + 26 + 10;
+    /// Bytes that each task takes beside its record: head, runtime, lead, id table, order, bitmaps.
+    pub const OVERHEAD: usize = size_of::<Option<Head>>() + 4 + 4 + 8 + 26 + 12;
 
     /// How many there are.
     pub fn len(&self) -> usize {
@@ -96,15 +98,21 @@ impl Records {
         });
         let (chunk, place) = (slot as usize / CHUNK, slot as usize % CHUNK);
         if chunk == self.chunks.len() {
-            let (heads, runtimes) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
-            self.chunks.push(Chunk { heads, runtimes });
+            self.chunks.push(Chunk {
+                heads: Vec::with_capacity(CHUNK),
+                runtimes: Vec::with_capacity(CHUNK),
+                leads: Vec::with_capacity(CHUNK),
+            });
         }
         let chunk = &mut self.chunks[chunk];
         if place == chunk.heads.len() {
             chunk.heads.push(None);
             chunk.runtimes.push(f32::NAN);
+            chunk.leads.push(0);
         }
-        let hash = self.hasher.hash_one(Key::of(id));
+        let key = Key::of(id);
+        chunk.leads[place] = key.lead();
+        let hash = self.hasher.hash_one(key);
         let Records { shards, chunks, log, hasher, .. } = self;
         let rehash = |slot: &u32| key_in(chunks, log, *slot).map_or(0, |key| hasher.hash_one(key));
         shards[shard(hash)].insert_unique(hash, slot, rehash);
@@ -184,14 +192,14 @@ impl Records {
         all.filter_map(|(head, slot)| head.is_some().then_some(slot))
     }
 
-    /// All rounded runtimes, by slot.
-    pub fn runtimes(&self) -> impl Iterator<Item = (u32, f32)> {
-        (0..).zip(self.chunks.iter().flat_map(|chunk| chunk.runtimes.iter().copied()))
-    }
-
     /// The rounded runtime of a slot.
     pub fn runtime(&self, slot: u32) -> f32 {
         self.chunks[slot as usize / CHUNK].runtimes[slot as usize % CHUNK]
+    }
+
+    /// How the id of a slot begins: the order of ids, but for those that begin alike.
+    pub fn lead(&self, slot: u32) -> u32 {
+        self.chunks[slot as usize / CHUNK].leads[slot as usize % CHUNK]
     }
 }
 
@@ -258,7 +266,7 @@ pub fn drawn_word(value: u32) -> Option<&'static str> {
 
 /// A runtime that is no number is as the greatest or the least one, as in an order of floats: "not a
 /// number" here means unknown.
-fn rounded(runtime: f64) -> f32 {
+pub fn rounded(runtime: f64) -> f32 {
     match runtime.is_nan() {
         true => f32::INFINITY.copysign(runtime as f32),
         false => runtime as f32,

@@ -1,8 +1,9 @@
 //! Queries answered from indexes: which tasks match ([`matches`](mod@matches)), and the first of
-//! them in an order ([`Store::first`]) by whichever index is cheapest. Sort, cursor and verdicts
+//! them in an order ([`Store::first`]) by whichever index is cheapest, e.g. [`groups`]. Sort, cursor and verdicts
 //! mean what [`query`](crate::state::query) and the filter say; only the way there is another.
 
 mod best;
+mod groups;
 mod matches;
 
 pub(super) use matches::Cache;
@@ -18,7 +19,6 @@ use crate::state::query::{Cell, Cursor, Page, Place, Query, Record, Sort};
 use crate::state::task::Place as TaskPlace;
 use best::Best;
 use matches::Rows;
-use roaring::RoaringBitmap;
 use std::cmp::Ordering;
 
 /// Looking a row up by its slot costs about so many steps along an order.
@@ -143,75 +143,6 @@ impl Store {
             }
             _ => Some(self.names.text(value)),
         }
-    }
-
-    /// One value after the other, in the order of their texts; within each by id.
-    fn by_facet(&self, ask: &Ask<'_>) -> Vec<u32> {
-        let column = ask.sort.column;
-        let Some(facet) = self.facet(column) else { return Vec::new() };
-        let order = |a: Option<&str>, b: Option<&str>| {
-            ask.sort.order(a.map(Cell::Text).as_ref(), b.map(Cell::Text).as_ref())
-        };
-        let mut values: Vec<(Option<&str>, &RoaringBitmap)> =
-            facet.iter().map(|(value, tasks)| (self.text_of(column, value), tasks)).collect();
-        values.sort_by(|a, b| order(a.0, b.0));
-        let mut found = Vec::new();
-        for alike in values.chunk_by(|a, b| a.0 == b.0) {
-            let missing = ask.wanted - found.len();
-            if missing == 0 {
-                break;
-            }
-            let value = alike[0].0.map(Cell::Text);
-            let after = ask.after.as_ref();
-            let behind = match after.map(|at| ask.sort.order(value.as_ref(), at.value.as_ref())) {
-                Some(Ordering::Less) => continue,
-                Some(Ordering::Equal) => after.map(|at| Key::of(at.key)),
-                Some(Ordering::Greater) | None => None,
-            };
-            let mut best = Best::new(missing, |a: &(Key<'_>, u32), b| a.cmp(b));
-            for slot in alike.iter().flat_map(|(_, tasks)| ask.rows.among(tasks)) {
-                let id = self.records.key(slot);
-                if let Some(id) = id.filter(|id| behind.is_none_or(|behind| *id > behind)) {
-                    best.offer((id, slot));
-                }
-            }
-            found.extend(best.into_sorted().into_iter().map(|(_, slot)| slot));
-        }
-        found
-    }
-
-    /// Rounded runtimes decide all but ties.
-    fn by_runtime(&self, ask: &Ask<'_>) -> Vec<u32> {
-        let compare = |a: &(f32, u32), b: &(f32, u32)| {
-            let by_rounded = match (a.0.is_nan(), b.0.is_nan()) {
-                (true, true) => Ordering::Equal,
-                (true, false) => Ordering::Greater,
-                (false, true) => Ordering::Less,
-                (false, false) if ask.sort.descending => b.0.total_cmp(&a.0),
-                (false, false) => a.0.total_cmp(&b.0),
-            };
-            by_rounded.then_with(|| self.compare_exactly(ask.sort, a.1, b.1))
-        };
-        let mut best = Best::new(ask.wanted, compare);
-        // Most rows are far from the first ones, which a comparison of two numbers tells.
-        let mut bound = f32::NAN;
-        let mut offer = |slot: u32, runtime: f32| {
-            let far = if ask.sort.descending { runtime < bound } else { runtime > bound };
-            if far || (runtime.is_nan() && !bound.is_nan()) {
-                return;
-            }
-            if self.records.head(slot).is_some() && self.is_behind(slot, ask) {
-                best.offer((runtime, slot));
-                bound = best.bound().map_or(f32::NAN, |(runtime, _)| *runtime);
-            }
-        };
-        match ask.rows {
-            Rows::All => self.records.runtimes().for_each(|(slot, runtime)| offer(slot, runtime)),
-            Rows::Some(rows) => {
-                rows.iter().for_each(|slot| offer(slot, self.records.runtime(slot)));
-            }
-        }
-        best.into_sorted().into_iter().map(|(_, slot)| slot).collect()
     }
 
     fn compare_exactly(&self, sort: Sort, a: u32, b: u32) -> Ordering {
