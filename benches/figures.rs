@@ -42,6 +42,9 @@ const BUFFERED: usize = 24;
 /// Messages published in one go.
 const PIPELINE: usize = 500;
 
+/// Events a second of a large cluster.
+const PACE: usize = 100_000;
+
 /// Room for all tasks of a measurement, and room for a part of them.
 const ROOMY: usize = 1 << 30;
 const TIGHT: usize = 16 << 20;
@@ -86,13 +89,17 @@ fn events(tasks: usize) {
     }
     for together in [1, BUFFERED] {
         over_redis(&Traffic::new(tasks, together), together);
+        at_a_pace(&Traffic::new(tasks, together), together);
     }
 }
 
 /// Envelopes, as workers would publish them.
+#[derive(Clone)]
 struct Traffic {
     envelopes: Vec<Vec<u8>>,
     events: usize,
+    /// From one to the next; none: as fast as they are taken.
+    pace: Option<Duration>,
 }
 
 impl Traffic {
@@ -101,7 +108,8 @@ impl Traffic {
         let envelope = |events: &[Value]| {
             Message::json(&json!(events), "celeryev", "task.multi").to_envelope()
         };
-        Traffic { envelopes: events.chunks(together).map(envelope).collect(), events: events.len() }
+        let envelopes = events.chunks(together).map(envelope).collect();
+        Traffic { envelopes, events: events.len(), pace: None }
     }
 
     fn bytes(&self) -> usize {
@@ -183,18 +191,35 @@ fn over_redis(traffic: &Traffic, together: usize) {
     traffic.row(&name("the state"), ours, &format!("{ratio:.2} of the bare socket"));
 }
 
+/// Both readers of a Redis as it comes, which cuts who falls behind, at a pace of many workers.
+fn at_a_pace(traffic: &Traffic, together: usize) {
+    let redis = Redis::start();
+    let pace = traffic.events as f64 / PACE as f64 / traffic.envelopes.len() as f64;
+    let traffic = Traffic { pace: Some(Duration::from_secs_f64(pace)), ..traffic.clone() };
+    let bare = bare_reader(&redis, &traffic);
+    let ours = our_reader(&redis, &traffic);
+    let name = |reader| format!("{PACE} events a second to {reader}, {together} a message");
+    traffic.row(&name("a bare socket"), bare, "");
+    let ratio = bare.as_secs_f64() / ours.as_secs_f64();
+    traffic.row(&name("the state"), ours, &format!("{ratio:.2} of the bare socket, none lost"));
+}
+
 /// Publishes everything while `read` reads; answers how long `read` took.
 fn publishing(redis: &Redis, traffic: &Traffic, read: impl FnOnce()) -> Duration {
+    let began = Instant::now();
     thread::scope(|scope| {
-        let began = Instant::now();
         let publisher = scope.spawn(|| {
             let mut line = redis::Client::open(redis.url(0)).unwrap().get_connection().unwrap();
+            let mut published = 0;
             for envelopes in traffic.envelopes.chunks(PIPELINE) {
                 let mut pipe = redis::pipe();
                 for envelope in envelopes {
                     pipe.cmd("PUBLISH").arg("/0.celeryev/task.multi").arg(envelope).ignore();
                 }
                 pipe.query::<()>(&mut line).unwrap();
+                published += envelopes.len() as u32;
+                let due = traffic.pace.map_or(Duration::ZERO, |pace| pace * published);
+                thread::sleep(due.saturating_sub(began.elapsed()));
             }
         });
         read();

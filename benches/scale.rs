@@ -105,11 +105,30 @@ fn received(number: usize, arguments: usize) -> TaskEvent {
     TaskEvent {
         kind: TaskEventKind::Received,
         name: Some(format!("shop.orders.task_{}", number % 40)),
-        args: Some(format!("({number}, 'customer-{}', '{}')", number % 997, "x".repeat(arguments))),
+        args: Some(format!(
+            "({number}, 'customer-{}', {})",
+            number % 997,
+            lines(number, arguments)
+        )),
         kwargs: Some("{'priority': 'high'}".into()),
         retries: Some(0),
         ..TaskEvent::default()
     }
+}
+
+/// So many bytes of an order's lines, as Python writes them: no two orders are alike.
+fn lines(number: usize, bytes: usize) -> String {
+    const CITIES: [&str; 6] = ["Graz", "Lyon", "Porto", "Turku", "Brno", "Malmö"];
+    let mut chance = fastrand::Rng::with_seed(number as u64);
+    let mut lines = String::from("[");
+    while lines.len() < bytes {
+        let (article, count) = (chance.u32(..), chance.u8(1..9));
+        let (price, city) = (chance.u16(..), chance.choice(CITIES).unwrap());
+        let line = format!("'article': '{article:08x}', 'price': {price}, 'city': '{city}'");
+        lines += &format!("{{{line}, 'count': {count}, 'gift': {}}}, ", count > 7);
+    }
+    lines.truncate(lines.floor_char_boundary(bytes));
+    lines + "]"
 }
 
 fn tell(state: &mut State, number: usize, later: usize, told: TaskEvent) {

@@ -26,6 +26,7 @@ pub mod complete;
 mod fields;
 mod hint;
 mod judge;
+mod needle;
 mod number;
 mod pattern;
 mod print;

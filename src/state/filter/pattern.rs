@@ -2,6 +2,7 @@
 //! must cover. Every test takes time linear in the text.
 
 use super::mistake;
+use super::needle::Needle;
 use super::scan::{Form, Piece};
 use crate::error::Result;
 use regex::{Regex, RegexBuilder};
@@ -46,7 +47,7 @@ pub(super) enum Written {
 #[derive(Debug, Clone)]
 enum Matcher {
     Glob(Glob),
-    Expression(Regex),
+    Expression { needle: Option<Needle>, regex: Regex },
 }
 
 /// What stands between the stars; an empty first or last part leaves that end open.
@@ -78,8 +79,10 @@ impl Pattern {
         };
         let folded = insensitive || reach == Reach::Folded;
         let compiled = compile(&piece.text, folded).map_err(|_| explain(piece))?;
+        let needle = if folded { None } else { Needle::beginning(&piece.text) };
         let written = Written::Expression { source: piece.text.clone(), insensitive };
-        Ok(Pattern { at: piece.at, written, test: Matcher::Expression(compiled) })
+        let test = Matcher::Expression { needle, regex: compiled };
+        Ok(Pattern { at: piece.at, written, test })
     }
 
     fn text(parts: Vec<String>, reach: Reach, at: usize) -> Result<Pattern, regex::Error> {
@@ -88,7 +91,8 @@ impl Pattern {
             Reach::Inside => {
                 // Searching for a part, the expression engine is the faster one.
                 let escaped: Vec<_> = parts.iter().map(|part| regex::escape(part)).collect();
-                Matcher::Expression(compile(&escaped.join("(?s:.*?)"), true)?)
+                let regex = compile(&escaped.join("(?s:.*?)"), true)?;
+                Matcher::Expression { needle: Needle::among(&parts), regex }
             }
             Reach::Start => {
                 let open = parts.into_iter().chain([String::new()]).collect();
@@ -105,7 +109,10 @@ impl Pattern {
     pub fn matches(&self, text: &str) -> bool {
         match &self.test {
             Matcher::Glob(glob) => glob.matches(text.as_bytes()),
-            Matcher::Expression(expression) => expression.is_match(text),
+            Matcher::Expression { needle, regex } => {
+                let told = needle.as_ref().and_then(|needle| needle.decides(text));
+                told.unwrap_or_else(|| regex.is_match(text))
+            }
         }
     }
 

@@ -145,6 +145,12 @@ impl Log {
             segment.records(id, from)
         })
     }
+
+    /// Of everything, dead or not, one of so many shares.
+    pub fn share(&self, share: usize, of: usize) -> impl Iterator<Item = (u32, At, &[u8])> {
+        let segments = self.segments.iter().zip(0..).skip(share).step_by(of);
+        segments.flat_map(|(segment, id)| segment.records(id, 0))
+    }
 }
 
 impl Segment {

@@ -4,14 +4,16 @@
 
 use super::super::Store;
 use super::super::facets::NONE;
-use super::super::log::Mark;
+use super::super::log::{At, Mark};
 use super::super::records::drawn_word;
 use super::super::row::Row;
 use crate::state::filter::{Filter, Pattern, Term, Test, Verdict};
 use crate::state::observation::Micros;
 use crate::state::query::Record as _;
 use roaring::{MultiOps, RoaringBitmap};
+use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// Terms of which the verdicts are remembered.
 const REMEMBERED: usize = 16;
@@ -197,12 +199,14 @@ impl Store {
             || Judged { term: term.clone(), mark: Mark::default(), said: Said::default() },
             |at| cache.remove(at),
         );
-        let word = Word::of(self, term);
-        for (slot, at, _) in self.records.log.since(judged.mark) {
-            let Some(row) = self.records.row(slot, &self.names) else { continue };
-            if row.head.at == at {
-                let word = word.as_ref().map(|word| word.verdict(slot, &row));
-                judged.said.set(slot, word.unwrap_or_else(|| term.verdict(&row, now)));
+        let judge = Judge { store: self, term, word: Word::of(self, term), now };
+        if judged.mark == Mark::default() {
+            judged.said = judge.everything();
+        } else {
+            for (slot, at, _) in self.records.log.since(judged.mark) {
+                if let Some(verdict) = judge.verdict(slot, at) {
+                    judged.said.set(slot, verdict);
+                }
             }
         }
         judged.mark = self.records.log.end();
@@ -213,6 +217,61 @@ impl Store {
         cache.insert(0, judged);
         cache.truncate(REMEMBERED);
         said
+    }
+}
+
+/// Judges rows by one term.
+struct Judge<'a> {
+    store: &'a Store,
+    term: &'a Term,
+    word: Option<Word<'a>>,
+    now: Micros,
+}
+
+impl Judge<'_> {
+    /// What is said of the record that stands there; nothing where it is dead.
+    fn verdict(&self, slot: u32, at: At) -> Option<Verdict> {
+        let row =
+            self.store.records.row(slot, &self.store.names).filter(|row| row.head.at == at)?;
+        Some(match &self.word {
+            Some(word) => word.verdict(slot, &row),
+            None => self.term.verdict(&row, self.now),
+        })
+    }
+
+    /// What is said of all rows, by as many threads as can run.
+    fn everything(&self) -> Said {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        thread::scope(|scope| {
+            let share = |share| scope.spawn(move || self.share(share, threads));
+            let shares: Vec<_> = (0..threads).map(share).collect();
+            let said = shares.into_iter().map(|share| match share.join() {
+                Ok(said) => said,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            said.reduce(|all, more| Said {
+                yes: all.yes | more.yes,
+                undecided: all.undecided | more.undecided,
+            })
+        })
+        .unwrap_or_default()
+    }
+
+    fn share(&self, share: usize, of: usize) -> Said {
+        let (mut yes, mut undecided) = (Vec::new(), Vec::new());
+        for (slot, at, _) in self.store.records.log.share(share, of) {
+            match self.verdict(slot, at) {
+                Some(Verdict::Yes) => yes.push(slot),
+                Some(Verdict::Undecided) => undecided.push(slot),
+                Some(Verdict::No) | None => {}
+            }
+        }
+        let [yes, undecided] = [yes, undecided].map(|mut slots| {
+            // A bitmap is built fastest in its own order.
+            slots.sort_unstable();
+            slots.into_iter().collect()
+        });
+        Said { yes, undecided }
     }
 }
 
