@@ -169,3 +169,59 @@ fn what_a_client_may_not_bring_is_refused_and_nothing_has_changed() {
     assert_eq!((&rows["total"], &rows["rows"][0]["name"]), (&json!(1), &json!("prod")));
     assert!(!program.exists(), "no program was run");
 }
+
+/// Names of the environments that a list answers.
+#[track_caller]
+fn listed(server: &mut Server, params: Value) -> Vec<String> {
+    let answer = server.call("environment/list", params).unwrap();
+    let rows = answer["rows"].as_array().unwrap();
+    rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn environments_are_filtered_sorted_and_paged_as_every_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = [("b", 3), ("a", 1)].map(|(name, n)| record(folder.path(), name, n)).concat();
+    config += "[environments.prod]\nbroker_url = 'redis://prod/1'\nproduction = true\n";
+    let mut server = Server::start_in(configured(&config), Framing::Lines, &[], &[]);
+    let filtered = |filter: &str| json!({ "filter": filter });
+    assert_eq!(listed(&mut server, json!({})), ["a", "b", "prod"]);
+    assert_eq!(listed(&mut server, filtered("production:true")), ["prod"]);
+    assert_eq!(listed(&mut server, filtered("transport:replay,amqp !name:b*")), ["a"]);
+    assert_eq!(listed(&mut server, filtered("PROD")), ["prod"], "a word, in any text");
+    assert_eq!(listed(&mut server, filtered("status:idle")), ["a", "b", "prod"]);
+
+    for name in ["a", "b"] {
+        server.call("task/list", json!({ "environment": name })).unwrap();
+    }
+    assert_eq!(listed(&mut server, filtered("tasks:>1")), ["b"]);
+    let answer = server.call("environment/list", filtered("tasks:>1")).unwrap();
+    assert_eq!(answer["undecided"], 1, "of what was never connected nobody knows: {answer}");
+    assert_eq!(listed(&mut server, json!({ "sort": "-tasks" })), ["b", "a", "prod"]);
+    let first = server.call("environment/list", json!({ "limit": 2 })).unwrap();
+    let rest = json!({ "limit": 2, "cursor": first["cursor"] });
+    assert_eq!(listed(&mut server, rest), ["prod"]);
+
+    let error = server.call("environment/list", filtered("status:conected")).unwrap_err();
+    assert_eq!(error["data"]["position"], 7, "{error}");
+    let hints = server.call("environment/list", filtered("name:prd")).unwrap()["hints"].take();
+    assert_eq!(hints[0]["text"], "no known name is `prd`: did you mean `prod`?");
+    let offered = server.call("filter/complete", json!(["environment", "transport:re"])).unwrap();
+    let offered: Vec<_> =
+        offered["items"].as_array().unwrap().iter().map(|item| &item["text"]).collect();
+    assert_eq!(offered, ["redis", "replay"]);
+
+    // A feed takes them as any other's.
+    let mut feed = Feed::new(
+        server.subscribe("environment/subscribe", json!({ "filter": "status:connected" })),
+    );
+    server.follow(&mut feed, "those that are connected", |feed| {
+        (feed.rows().len() == 2).then_some(())
+    });
+    let change = json!({ "subscription": feed.subscription, "filter": "", "sort": "-name" });
+    server.call("subscription/update", change).unwrap();
+    server.follow(&mut feed, "all of them, from the last", |feed| {
+        let names: Vec<_> = feed.rows().iter().map(|row| row["name"].clone()).collect();
+        (names == ["prod", "b", "a"]).then_some(())
+    });
+}

@@ -7,7 +7,7 @@ use lazycelery::state::{Filter, Noun};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    for noun in [Noun::Task, Noun::Name, Noun::Worker, Noun::Queue] {
+    for noun in [Noun::Task, Noun::Name, Noun::Worker, Noun::Queue, Noun::Environment] {
         match Filter::parse(text, noun, &TimeZone::UTC) {
             Ok(filter) => {
                 let printed = filter.to_string();

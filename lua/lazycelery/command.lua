@@ -112,8 +112,12 @@ M.subcommands = {
   },
   environments = {
     description = "the environments",
-    run = function(_, mods)
-      require("lazycelery").open("environments", { mods = mods })
+    arguments = "[filter]",
+    run = function(rest, mods)
+      list("environments", rest, mods)
+    end,
+    complete = function(rest)
+      return require("lazycelery.filter.complete").words("environment", rest)
     end,
   },
   env = {

@@ -54,7 +54,7 @@ function M.open(view, options)
   local views = require("lazycelery.view")
   local def = views.def(view)
   if def and def.global then
-    views.open({ environment = "", view = view }, options)
+    views.open({ environment = "", view = view, filter = options.filter }, options)
     return
   end
   with_environment(options.environment or config.options.environment, function(name)

@@ -22,6 +22,18 @@ pub enum Status {
     Disconnected,
 }
 
+impl Status {
+    /// The word in a row.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Idle => "idle",
+            Status::Connecting => "connecting",
+            Status::Connected => "connected",
+            Status::Disconnected => "disconnected",
+        }
+    }
+}
+
 /// The connection's state, as the row of an environment tells it.
 #[derive(Debug)]
 pub(super) struct Link {

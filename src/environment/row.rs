@@ -2,9 +2,11 @@
 
 use super::{Environment, Status};
 use crate::state::observation::seconds::from_micros;
-use crate::state::{Counts, Flow, Gap, Rates};
+use crate::state::record::{Cell, Record};
+use crate::state::{Counts, Flow, Gap, Noun, Rates, Seen};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A row of `environment/list`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -71,6 +73,83 @@ impl Environment {
             now: self.0.replay.is_some().then(|| from_micros(self.now())),
             production: config.production,
             read_only: config.read_only,
+        }
+    }
+}
+
+impl Environment {
+    /// The values of a column that records of a noun have here, or could have.
+    pub fn seen(&self, noun: Noun, column: &str) -> Vec<Seen> {
+        let value = match (noun, column) {
+            (Noun::Environment, "name") => Some(self.name().to_owned()),
+            (Noun::Environment, "transport") => self.link().transport.clone(),
+            _ => return self.read(|state| state.seen(noun, column)),
+        };
+        value.into_iter().map(|value| Seen { value, tasks: None }).collect()
+    }
+}
+
+impl Record for EnvironmentRow {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// There is no record behind it: its revision is its content.
+    fn revision(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        format!("{self:?}").hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn field(&self, name: &str) -> Option<Cell<'_>> {
+        let text = |text: &'static str| Some(Cell::Text(text));
+        fn said(text: &Option<String>) -> Option<Cell<'_>> {
+            text.as_deref().map(Cell::Text)
+        }
+        let truth = |truth| text(if truth { "true" } else { "false" });
+        let count = |count: fn(&Counts) -> Option<u64>| {
+            let number = self.counts.as_ref().and_then(count);
+            number.map(|number| Cell::Number(number as f64))
+        };
+        match name {
+            "name" => Some(Cell::Text(&self.name)),
+            "status" => text(self.status.as_str()),
+            "transport" => said(&self.transport),
+            "url" => said(&self.url),
+            "url_from" => Some(Cell::Text(&self.url_from)),
+            "error" => said(&self.error),
+            "events" => text(self.events?.as_str()),
+            "production" => truth(self.production),
+            "read_only" => truth(self.read_only),
+            "workers" => count(|counts| Some(counts.workers)),
+            "tasks" => count(|counts| Some(counts.tasks)),
+            "queues" => count(|counts| Some(counts.queues)),
+            "active" => count(|counts| Some(counts.active)),
+            "queued" => count(|counts| counts.queued),
+            "received" => Some(Cell::Number(self.rates.as_ref()?.received)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Filter;
+    use jiff::tz::TimeZone;
+
+    /// What rows say is what filters ask for.
+    #[test]
+    fn every_word_of_a_row_can_be_asked_for() {
+        let statuses = [Status::Idle, Status::Connecting, Status::Connected, Status::Disconnected];
+        let flows = [Flow::Flowing, Flow::Silent, Flow::Off];
+        let words =
+            statuses.map(|status| ("status", status.as_str(), serde_json::to_value(status)));
+        let flows = flows.map(|flow| ("events", flow.as_str(), serde_json::to_value(flow)));
+        for (field, word, written) in words.into_iter().chain(flows) {
+            assert_eq!(written.unwrap(), word);
+            let filter = format!("{field}:{word}");
+            Filter::parse(&filter, Noun::Environment, &TimeZone::UTC).unwrap();
         }
     }
 }

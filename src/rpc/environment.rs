@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::state::observation::seconds::from_micros;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) fn register(table: &mut Table) {
@@ -103,14 +102,13 @@ struct Environments {
     cursor: Option<String>,
 }
 
-fn source(call: &Call) -> Source {
-    Source::Environments(Arc::clone(&call.environments), String::new())
-}
-
 async fn list(params: Environments, call: Call) -> Result<Rows<EnvironmentRow>> {
     let Environments { filter, sort, limit, offset, cursor } = params;
-    list::answer(source(&call), List { environment: None, filter, sort, limit, cursor, offset })
-        .await
+    list::answer(
+        Source::every_environment(&call),
+        List { environment: None, filter, sort, limit, cursor, offset },
+    )
+    .await
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -123,8 +121,8 @@ struct Subscribe {
 }
 
 async fn subscribe(params: Subscribe, call: Call) -> Result<Listing<EnvironmentRow>> {
-    let (source, mut query) =
-        source(&call).narrowed(params.filter.as_deref(), params.sort.as_deref())?;
+    let source = Source::every_environment(&call);
+    let mut query = source.query(params.filter.as_deref(), params.sort.as_deref())?;
     query.limit = bounds::limit(params.limit)?;
     let interval = feed::interval(params.interval)?;
     let view = View { source, query, interval, paused: false, after: call.answered };

@@ -26,6 +26,7 @@ enum Of {
     Name,
     Worker,
     Queue,
+    Environment,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -44,8 +45,10 @@ async fn completion(params: Complete, call: Call) -> Result<Completion> {
         Of::Name => Noun::Name,
         Of::Worker => Noun::Worker,
         Of::Queue => Noun::Queue,
+        Of::Environment => Noun::Environment,
     };
     let scope = match params.environment.as_deref() {
+        None if noun == Noun::Environment => Scope::every(&call),
         // Where none is configured nothing is seen, but there are still fields.
         None if call.environments.all().is_empty() => Scope::every(&call),
         environment => Scope::of(&call, environment)?,

@@ -57,13 +57,10 @@ pub(super) async fn answer<T>(source: Source, list: List) -> Result<Rows<T>> {
         let sentence = format!("`offset` is at most {FARTHEST}; go on with `cursor`");
         return Err(Error::InvalidParams(sentence));
     }
-    let (source, query) = source.narrowed(list.filter.as_deref(), list.sort.as_deref())?;
+    let query = source.query(list.filter.as_deref(), list.sort.as_deref())?;
     let query = Query { limit: limit(list.limit)?, offset, cursor: list.cursor, ..query };
     let lease = source.lease();
-    let Shortfall { incomplete, failed } = match &source {
-        Source::Records(_, scope) => scope.fresh(source.looks()).await?,
-        Source::Environments(..) => Shortfall::default(),
-    };
+    let Shortfall { incomplete, failed } = source.fresh().await?;
     let page = source.page(&query)?;
     let rows = page.keys.iter().filter_map(|(key, _)| source.row(key).map(Typed::from)).collect();
     let hints = source.hints(&query, &page);

@@ -4,7 +4,7 @@
 use super::call::Call;
 use crate::environment::{Environment, Environments, Look};
 use crate::error::{Error, Result};
-use crate::state::query::Sort;
+use crate::state::query::{Sort, window};
 use crate::state::{Noun, Page, Query, Seen};
 use base64_simd::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
@@ -95,9 +95,10 @@ impl Scope {
 
     /// Which rows a query shows now.
     pub fn page(&self, noun: Noun, query: &Query) -> Result<Page> {
-        match self {
-            Scope::One(environment) => environment.read(|state| state.window(noun, query)),
-            Scope::Every(environments) => self.merged(&environments.all(), noun, query),
+        match (noun, self) {
+            (Noun::Environment, _) => self.environment_page(query),
+            (_, Scope::One(environment)) => environment.read(|state| state.window(noun, query)),
+            (_, Scope::Every(environments)) => self.merged(&environments.all(), noun, query),
         }
     }
 
@@ -105,7 +106,7 @@ impl Scope {
     pub fn seen(&self, noun: Noun, column: &str) -> Vec<Seen> {
         let mut all: BTreeMap<String, Option<u64>> = BTreeMap::new();
         for environment in self.environments().iter() {
-            for Seen { value, tasks } in environment.read(|state| state.seen(noun, column)) {
+            for Seen { value, tasks } in environment.seen(noun, column) {
                 let sum = all.entry(value).or_default();
                 *sum = match (*sum, tasks) {
                     (Some(sum), Some(tasks)) => Some(sum + tasks),
@@ -118,9 +119,14 @@ impl Scope {
 
     /// One row by its key.
     pub fn row(&self, noun: Noun, key: &str) -> Option<Value> {
-        match self {
-            Scope::One(environment) => environment.read(|state| state.row(noun, key)),
-            Scope::Every(environments) => {
+        match (noun, self) {
+            (Noun::Environment, _) => {
+                let environments = self.environments();
+                let environment = environments.iter().find(|one| one.name() == key)?;
+                serde_json::to_value(environment.row()).ok()
+            }
+            (_, Scope::One(environment)) => environment.read(|state| state.row(noun, key)),
+            (_, Scope::Every(environments)) => {
                 let environments = environments.all();
                 let (environment, own) = environments.iter().find_map(|environment| {
                     let own = key.strip_prefix(environment.name())?.strip_prefix('/')?;
@@ -132,6 +138,13 @@ impl Scope {
                 Some(row)
             }
         }
+    }
+
+    /// The window over the environments themselves. Nothing they are asked depends on the time.
+    fn environment_page(&self, query: &Query) -> Result<Page> {
+        let rows: Vec<_> = self.environments().iter().map(Environment::row).collect();
+        let sort = query.sort.unwrap_or_else(|| Sort::of(Noun::Environment));
+        window(rows.iter(), query, sort, 0)
     }
 
     /// The windows of all environments, merged by the sort field. Each contributes as many rows as

@@ -30,7 +30,7 @@ impl Subscribe {
     /// told in `incomplete`.
     pub fn feed(self, noun: Noun, call: &Call) -> Result<Feed> {
         let source = Source::records(noun, call, self.environment.as_deref())?;
-        let (source, mut query) = source.narrowed(self.filter.as_deref(), self.sort.as_deref())?;
+        let mut query = source.query(self.filter.as_deref(), self.sort.as_deref())?;
         query.limit = bounds::limit(self.limit)?;
         let interval = feed::interval(self.interval)?;
         Ok(Feed::Rows(Box::new(View {
@@ -62,10 +62,8 @@ struct Updated {
 async fn update(params: Update, call: Call) -> Result<Updated> {
     call.session.slot::<Feeds>().update(params.subscription, |mut view| {
         if params.filter.is_some() || params.sort.is_some() {
-            let (source, query) =
-                view.source.clone().narrowed(params.filter.as_deref(), params.sort.as_deref())?;
+            let query = view.source.query(params.filter.as_deref(), params.sort.as_deref())?;
             if params.filter.is_some() {
-                view.source = source;
                 view.query.filter = query.filter;
             }
             if params.sort.is_some() {

@@ -140,6 +140,23 @@ impl Filter {
     }
 }
 
+/// What a test says of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Holds,
+    Fails,
+    /// The row lacks the field: a negated test holds.
+    Lacks,
+    /// It has the field, and what is asked for was cut off or cannot be read.
+    Unreadable,
+}
+
+impl From<bool> for Answer {
+    fn from(holds: bool) -> Answer {
+        if holds { Answer::Holds } else { Answer::Fails }
+    }
+}
+
 fn mistake(position: usize, expected: impl Into<String>) -> Error {
     Error::Filter { position, expected: expected.into() }
 }

@@ -14,6 +14,7 @@ pub mod query;
 mod queue;
 mod queues;
 mod rates;
+pub mod record;
 mod seen;
 mod store;
 mod task;
@@ -24,6 +25,7 @@ pub use observation::{Kind, Micros, Observation};
 pub use query::{Page, Query, Sort};
 pub use queue::{Binding, QueueRow};
 pub use rates::Rates;
+pub use record::Noun;
 pub use seen::Seen;
 pub use task::{DEVIATIONS, Deviation, Place, Rules, Source, TaskDetails, TaskRow};
 pub use worker::{Status, WorkerDetails, WorkerRow};
@@ -71,19 +73,6 @@ pub struct TaskChange {
     pub place: Option<Place>,
 }
 
-/// Which records a list or feed is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Noun {
-    /// Tasks.
-    Task,
-    /// Registered or seen task names.
-    Name,
-    /// Workers.
-    Worker,
-    /// Queues.
-    Queue,
-}
-
 /// Sizes of sets, for the row of an environment: each equals the `total` of the list it opens.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Counts {
@@ -125,6 +114,17 @@ pub enum Flow {
     Silent,
     /// Every living worker works, and none sends them.
     Off,
+}
+
+impl Flow {
+    /// The word in a row.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Flow::Flowing => "flowing",
+            Flow::Silent => "silent",
+            Flow::Off => "off",
+        }
+    }
 }
 
 /// A registered or seen task name, with its tasks.
@@ -258,6 +258,7 @@ impl State {
             Noun::Name => query::window(self.tasks.by_name.iter(), query, sort, self.now),
             Noun::Worker => query::window(self.workers.values(), query, sort, self.now),
             Noun::Queue => query::window(self.shown_queues(), query, sort, self.now),
+            Noun::Environment => Ok(Page { exact: true, ..Page::default() }),
         }
     }
 
@@ -270,6 +271,7 @@ impl State {
             Noun::Name => self.tasks.by_name.get(key).map(|count| to_json(&count.row())),
             Noun::Worker => self.workers.get(key).map(|worker| to_json(&worker.row())),
             Noun::Queue => self.queues.get(key).map(|queue| to_json(&queue.row())),
+            Noun::Environment => None,
         };
         row.flatten()
     }
@@ -281,6 +283,7 @@ impl State {
             Noun::Name => self.tasks.by_name.get(key).map(|count| count.revision),
             Noun::Worker => self.workers.get(key).map(|worker| worker.revision),
             Noun::Queue => self.queues.get(key).map(|queue| queue.revision),
+            Noun::Environment => None,
         }
     }
 
@@ -438,7 +441,7 @@ impl NameCount {
     }
 }
 
-impl query::Record for NameCount {
+impl record::Record for NameCount {
     fn key(&self) -> &str {
         &self.name
     }
@@ -447,10 +450,10 @@ impl query::Record for NameCount {
         self.revision
     }
 
-    fn field(&self, name: &str) -> Option<query::Cell<'_>> {
+    fn field(&self, name: &str) -> Option<record::Cell<'_>> {
         match name {
-            "name" => Some(query::Cell::Text(&self.name)),
-            "tasks" => Some(query::Cell::Number(self.tasks as f64)),
+            "name" => Some(record::Cell::Text(&self.name)),
+            "tasks" => Some(record::Cell::Number(self.tasks as f64)),
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
 //! Sort, window and cursor over rows that a [`Filter`] lets through. Pure.
 
-use super::Noun;
 use super::filter::{Filter, Verdict};
 use super::observation::Micros;
+use super::record::{Cell, Noun, Record};
 use crate::error::{Error, Result, nearest};
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -43,24 +43,6 @@ pub struct Page {
     pub cursor: Option<String>,
     /// Rows that lack the field the filter asks for.
     pub undecided: u64,
-}
-
-/// What a record shows in one column.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cell<'a> {
-    Text(&'a str),
-    Number(f64),
-    List(Vec<&'a str>),
-}
-
-/// What filters and sorts know of a record.
-pub(super) trait Record {
-    /// Its key: unique, stable.
-    fn key(&self) -> &str;
-    /// When it last changed.
-    fn revision(&self) -> u64;
-    /// One column by its name in the protocol; absent facts are `None`.
-    fn field(&self, name: &str) -> Option<Cell<'_>>;
 }
 
 /// Columns that sort, by noun. The first is the default.
@@ -127,6 +109,20 @@ fn columns(noun: Noun) -> &'static [&'static str] {
             "oldest",
             "workers",
         ],
+        Noun::Environment => &[
+            "name",
+            "status",
+            "transport",
+            "url",
+            "url_from",
+            "events",
+            "workers",
+            "tasks",
+            "queues",
+            "active",
+            "queued",
+            "received",
+        ],
     }
 }
 
@@ -184,27 +180,6 @@ impl Sort {
 
     fn text(self) -> String {
         format!("{}{}", if self.descending { "-" } else { "" }, self.column)
-    }
-}
-
-impl<'a> Cell<'a> {
-    /// Does any text of it satisfy `test`? A number has none.
-    pub fn any(&self, test: impl Fn(&str) -> bool) -> bool {
-        match self {
-            Cell::Text(text) => test(text),
-            Cell::Number(_) => false,
-            Cell::List(texts) => texts.iter().any(|text| test(text)),
-        }
-    }
-
-    fn compare(&self, other: &Cell<'_>) -> Ordering {
-        match (self, other) {
-            (Cell::Number(a), Cell::Number(b)) => a.total_cmp(b),
-            (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
-            (Cell::List(a), Cell::List(b)) => a.cmp(b),
-            (Cell::Number(_), _) | (Cell::Text(_), Cell::List(_)) => Ordering::Less,
-            (Cell::List(_), _) | (Cell::Text(_), Cell::Number(_)) => Ordering::Greater,
-        }
     }
 }
 
@@ -269,7 +244,10 @@ impl Cursor {
 }
 
 /// The window of a query over `rows`, which come in any order.
-pub(super) fn window<'a, R: Record + 'a>(
+///
+/// # Errors
+/// [`Error::InvalidParams`] where the cursor is none of ours for this order.
+pub fn window<'a, R: Record + 'a>(
     rows: impl Iterator<Item = &'a R>,
     query: &Query,
     sort: Sort,

@@ -1,7 +1,7 @@
 //! One queue: its length as it was sampled, what workers say of it, and the rates that follow.
 
 use super::observation::{Micros, QueueSample, seconds};
-use super::query::{Cell, Record};
+use super::record::{Cell, Record};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -84,3 +84,30 @@ fn environments_of_the_options_are_told_to_the_server() {
     expect(&mut nvim, "double.count('initialize')", "2");
     assert_eq!(value(&mut nvim, &format!("{told}.config")), "nil");
 }
+
+#[test]
+fn environments_are_filtered_sorted_and_completed() {
+    let mut nvim = all();
+    let asked = |member: &str| {
+        format!(
+            "vim.tbl_filter(function(feed) return feed.params.{member} end,
+               vim.tbl_values(double.subscriptions))[1].params.{member}"
+        )
+    };
+    nvim.command("LazyCelery environments status:disconnected");
+    expect(&mut nvim, "vim.fn.bufname()", "\"lazycelery://:environments?status:disconnected\"");
+    expect(&mut nvim, &asked("filter"), "\"status:disconnected\"");
+    run(&mut nvim, "cluster.tell('environments')");
+    nvim.wait_for_screen("connected");
+    nvim.keys("gs");
+    expect(&mut nvim, &asked("sort"), "\"-name\"");
+    // What completes is asked of no one environment.
+    run(&mut nvim, "double.methods = { 'filter/complete' }");
+    nvim.command("LazyCelery restart");
+    expect(&mut nvim, "double.count('initialize')", "2");
+    nvim.keys("i");
+    expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-filter\"");
+    nvim.keys("<Esc>A <C-x><C-o>");
+    expect(&mut nvim, "double.last('filter/complete').noun", "\"environment\"");
+    assert_eq!(value(&mut nvim, "double.last('filter/complete').environment"), "nil");
+}

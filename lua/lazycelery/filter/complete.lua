@@ -39,7 +39,7 @@ local function ask(view, text, position, callback)
     noun = view.def.noun,
     text = text,
     position = position,
-    environment = view.id.environment,
+    environment = not view.def.global and view.id.environment or nil,
   }, function(err, found)
     if not err then
       callback(found)

@@ -88,11 +88,22 @@ return {
   layout = "list",
   global = true,
   feed = "environment/subscribe",
+  filtered = true,
+  sort = "name",
   columns = {
-    { field = "environment", title = "  ENVIRONMENT", rank = 1, min = 15, max = 30, format = name },
-    { field = "status", title = "STATUS", rank = 2, min = 13, format = status },
+    {
+      field = "environment",
+      title = "  ENVIRONMENT",
+      sort = "name",
+      rank = 1,
+      min = 15,
+      max = 30,
+      format = name,
+    },
+    { field = "status", title = "STATUS", sort = "status", rank = 2, min = 13, format = status },
     {
       field = "workers",
+      sort = "workers",
       title = "WORKERS",
       rank = 3,
       min = 7,
@@ -101,6 +112,7 @@ return {
     },
     {
       field = "active",
+      sort = "active",
       title = "ACTIVE",
       rank = 4,
       min = 6,
@@ -109,6 +121,7 @@ return {
     },
     {
       field = "queued",
+      sort = "queued",
       title = "QUEUED",
       rank = 5,
       min = 7,
@@ -117,6 +130,7 @@ return {
     },
     {
       field = "tasks",
+      sort = "tasks",
       title = "TASKS",
       rank = 7,
       min = 9,
@@ -125,6 +139,7 @@ return {
     },
     {
       field = "received",
+      sort = "received",
       title = "IN/s",
       rank = 8,
       min = 7,
@@ -136,6 +151,7 @@ return {
     {
       field = "events",
       title = "TASK EVENTS",
+      sort = "events",
       rank = 9,
       min = 11,
       format = function(row)
@@ -146,10 +162,19 @@ return {
       end,
     },
     { field = "guard", title = "GUARD", rank = 10, min = 10, format = guard },
-    { field = "url", title = "BROKER", rank = 6, min = 16, flex = true, format = where },
+    {
+      field = "url",
+      title = "BROKER",
+      sort = "url",
+      rank = 6,
+      min = 16,
+      flex = true,
+      format = where,
+    },
     {
       field = "from",
       title = "FROM",
+      sort = "url_from",
       rank = 11,
       min = 20,
       hl = "LazyCeleryDim",

@@ -50,7 +50,12 @@ pub(super) const PLACES: &[&str] = &["queue", "reserved", "scheduled", "active",
 /// As [`crate::state::Status`] writes them.
 pub(super) const STATUSES: &[&str] = &["online", "silent", "lost", "offline", "unknown"];
 
+/// As `environment/list` writes `status` and `events`.
+const CONNECTIONS: &[&str] = &["idle", "connecting", "connected", "disconnected"];
+const FLOWS: &[&str] = &["flowing", "silent", "off"];
+
 const SWITCH: &[&str] = &["on", "off"];
+const TRUTH: &[&str] = &["true", "false"];
 
 /// `drawn` is what views draw instead of a state: SCHEDULED, ORPHANED.
 static TASK: &[Field] = &[
@@ -101,6 +106,22 @@ static QUEUE: &[Field] = &[
     field("consumers", &["consumers"], Means::Number),
 ];
 
+static ENVIRONMENT: &[Field] = &[
+    field("name", &["name"], Means::Name),
+    field("status", &["status"], Means::OneOf(CONNECTIONS)),
+    field("transport", &["transport"], Means::Word),
+    field("url", &["url"], Means::Text),
+    field("error", &["error"], Means::Text),
+    field("events", &["events"], Means::OneOf(FLOWS)),
+    field("production", &["production"], Means::OneOf(TRUTH)),
+    field("read_only", &["read_only"], Means::OneOf(TRUTH)),
+    field("workers", &["workers"], Means::Number),
+    field("tasks", &["tasks"], Means::Number),
+    field("queues", &["queues"], Means::Number),
+    field("active", &["active"], Means::Number),
+    field("queued", &["queued"], Means::Number),
+];
+
 impl Field {
     /// Its columns hold few distinct values, which a store may index.
     pub(super) fn is_facet(&self) -> bool {
@@ -116,6 +137,7 @@ impl Field {
     pub(super) fn detail(&self) -> &'static str {
         match self.means {
             Means::OneOf(words) if words == SWITCH => "on or off",
+            Means::OneOf(words) if words == TRUTH => "true or false",
             Means::OneOf(_) | Means::Word => "a word, in any case",
             Means::Name => "a whole name; * stands for any text",
             Means::Id => "an id or its beginning",
@@ -137,6 +159,7 @@ pub(super) fn of(noun: Noun) -> &'static [Field] {
         Noun::Name => NAME,
         Noun::Worker => WORKER,
         Noun::Queue => QUEUE,
+        Noun::Environment => ENVIRONMENT,
     }
 }
 
@@ -163,6 +186,7 @@ pub(super) fn texts(noun: Noun) -> &'static [&'static str] {
         Noun::Name => &["name"],
         Noun::Worker => &["hostname", "queues", "pool", "status"],
         Noun::Queue => &["name", "workers"],
+        Noun::Environment => &["name", "status", "transport", "url", "error"],
     }
 }
 

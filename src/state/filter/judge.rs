@@ -2,9 +2,9 @@
 
 use super::fields::{Field, Means};
 use super::pattern::Pattern;
-use super::{Filter, Term, Test};
+use super::{Answer, Filter, Term, Test};
 use crate::state::observation::{Micros, seconds};
-use crate::state::query::{Cell, Record};
+use crate::state::record::{Cell, Record};
 
 /// What a filter says of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,23 +15,6 @@ pub(in crate::state) enum Verdict {
     No,
     /// It lacks a field that the filter asks for; nothing else speaks against it.
     Undecided,
-}
-
-/// What a test says of one row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    Holds,
-    Fails,
-    /// The row lacks the field: a negated test holds.
-    Lacks,
-    /// It has the field, and what is asked for was cut off or cannot be read.
-    Unreadable,
-}
-
-impl From<bool> for Answer {
-    fn from(holds: bool) -> Answer {
-        if holds { Answer::Holds } else { Answer::Fails }
-    }
 }
 
 impl Filter {

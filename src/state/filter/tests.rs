@@ -1,6 +1,6 @@
 use super::*;
 use crate::state::observation::seconds;
-use crate::state::query::{Cell, Record};
+use crate::state::record::{Cell, Record};
 use crate::state::{Page, Place, Status};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -199,6 +199,7 @@ fn every_noun_has_its_own_fields() {
         (Noun::Worker, "status:online queue:high"),
         (Noun::Queue, "name:high messages:>100 worker:web-1"),
         (Noun::Name, "name:shop.*"),
+        (Noun::Environment, "status:connected events:off production:true active:>0 queued:0 redis"),
     ] {
         Filter::parse(text, noun, &TimeZone::UTC).unwrap();
         assert!(Filter::parse("place:queue", noun, &TimeZone::UTC).is_err());

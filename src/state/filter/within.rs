@@ -4,7 +4,7 @@
 //! along the keys without building anything, in time linear in it and without recursion. What was
 //! cut off, or stands inside something that is no literal (`<User: 5>`), is unreadable: no guess.
 
-use super::judge::Answer;
+use super::Answer;
 use super::number::Bound;
 use super::pattern::{Pattern, Reach};
 use super::scan::Piece;

@@ -6,7 +6,7 @@ use super::key::{Key, written};
 use super::names::{NameId, Names};
 use super::records::{Head, drawn_word, state_word};
 use crate::state::observation::seconds::from_micros;
-use crate::state::query::{Cell, Record};
+use crate::state::record::{Cell, Record};
 use crate::state::task::{Place, Task};
 use std::cell::OnceCell;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! A task as `task/get` shows it: all that memory holds. Field names are the protocol.
 
-use super::row::{text, value};
+use super::row::{TimesRow, text, value};
 use super::{Attempt, Entry, Envelope, Fact, Place, Source, Task, TaskRow};
 use crate::celery::traceback::{Frame, frames};
 use crate::state::observation::seconds::from_micros;
@@ -82,20 +82,8 @@ pub struct AttemptRow<'a> {
     pub retries: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub received: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub started: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub succeeded: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failed: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retried: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub revoked: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rejected: Option<f64>,
+    #[serde(flatten)]
+    pub times: TimesRow,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -271,18 +259,11 @@ impl Task {
 
 impl Attempt {
     fn row(&self) -> AttemptRow<'_> {
-        let times = &self.times;
         AttemptRow {
             state: self.state.as_str(),
             retries: value(&self.retries),
             worker: text(&self.worker),
-            received: value(&times.received),
-            started: value(&times.started),
-            succeeded: value(&times.succeeded),
-            failed: value(&times.failed),
-            retried: value(&times.retried),
-            revoked: value(&times.revoked),
-            rejected: value(&times.rejected),
+            times: self.times.row(),
             runtime: value(&self.runtime),
             exception: text(&self.exception),
         }

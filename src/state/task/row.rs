@@ -1,9 +1,9 @@
 //! A task as lists show it. Field names are the protocol; absent facts are absent members.
 
-use super::{Fact, Place, Task};
+use super::{Fact, Place, Task, Times};
 use crate::celery::may_be_cut;
 use crate::state::observation::seconds::from_micros;
-use crate::state::query::{Cell, Record};
+use crate::state::record::{Cell, Record};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -18,6 +18,26 @@ pub struct Orphaned<'a> {
     pub worker: &'a str,
     /// When we noticed (Unix seconds).
     pub since: f64,
+}
+
+/// When what happened to one attempt (Unix seconds, by the clock of who told).
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
+pub struct TimesRow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retried: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<f64>,
 }
 
 /// A row of `task/list`. Times are Unix seconds: `seen` by our clock, others by their sender's.
@@ -44,20 +64,8 @@ pub struct TaskRow<'a> {
     pub seen: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub received: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub started: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub succeeded: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failed: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retried: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub revoked: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rejected: Option<f64>,
+    #[serde(flatten)]
+    pub times: TimesRow,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,11 +96,24 @@ pub struct TaskRow<'a> {
     pub orphaned: Option<Orphaned<'a>>,
 }
 
+impl Times {
+    pub(super) fn row(&self) -> TimesRow {
+        TimesRow {
+            received: value(&self.received),
+            started: value(&self.started),
+            succeeded: value(&self.succeeded),
+            failed: value(&self.failed),
+            retried: value(&self.retried),
+            revoked: value(&self.revoked),
+            rejected: value(&self.rejected),
+        }
+    }
+}
+
 impl Task {
     /// The row of `task/list`. `max_retries` is what a worker registered for its name.
     pub fn row(&self, max_retries: Option<u64>) -> TaskRow<'_> {
         let run = &self.current;
-        let times = &run.times;
         TaskRow {
             key: &self.uuid,
             uuid: &self.uuid,
@@ -106,13 +127,7 @@ impl Task {
             worker: text(&run.worker),
             seen: from_micros(self.seen),
             sent: value(&self.sent),
-            received: value(&times.received),
-            started: value(&times.started),
-            succeeded: value(&times.succeeded),
-            failed: value(&times.failed),
-            retried: value(&times.retried),
-            revoked: value(&times.revoked),
-            rejected: value(&times.rejected),
+            times: run.times.row(),
             finished: run.finished(),
             eta: value(&self.eta),
             expires: value(&self.expires),

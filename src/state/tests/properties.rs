@@ -143,7 +143,7 @@ fn readable(state: &State) -> Vec<(Option<Noun>, String, u64, Value)> {
                     details
                 }
                 Noun::Worker => json!(state.worker(&key)),
-                Noun::Name | Noun::Queue => state.row(noun, &key).unwrap(),
+                Noun::Name | Noun::Queue | Noun::Environment => state.row(noun, &key).unwrap(),
             };
             seen.push((Some(noun), key, revision, row));
         }

@@ -4,7 +4,7 @@ use super::held::HeldTask;
 use super::{Software, Status, Told, Worker};
 use crate::celery::control::{ActiveQueue, RegisteredTask, RequestInfo};
 use crate::state::observation::{Micros, seconds::from_micros};
-use crate::state::query::{Cell, Record};
+use crate::state::record::{Cell, Record};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -9,7 +9,7 @@ use super::super::records::drawn_word;
 use super::super::row::Row;
 use crate::state::filter::{Filter, Pattern, Term, Test, Verdict};
 use crate::state::observation::Micros;
-use crate::state::query::Record as _;
+use crate::state::record::Record as _;
 use roaring::{MultiOps, RoaringBitmap};
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
