@@ -51,6 +51,9 @@ use tokio::sync::{Notify, mpsc, watch as channel};
 /// No operation takes longer than this while a broker is down.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What is learned at once, under one hold of the state's lock.
+const BATCH: usize = 256;
+
 /// A cluster under watch.
 #[derive(Debug, Clone)]
 pub struct Environment(Arc<Inner>);
@@ -61,7 +64,7 @@ struct Inner {
     /// The broker's.
     address: Address,
     keep: Duration,
-    /// Held for microseconds: decoding happens outside, and at most [`watch::BATCH`] events a hold.
+    /// Held for microseconds: decoding happens outside, and at most [`BATCH`] events a hold.
     state: Mutex<State>,
     link: Mutex<Link>,
     /// What the present connection offers; `None` while there is none.

@@ -4,7 +4,7 @@
 
 mod address;
 
-use super::{Environment, Status, recording};
+use super::{BATCH, Environment, Status, recording};
 use crate::config::UrlSource;
 use crate::error::{Error, Result};
 use crate::state::Observation;
@@ -17,9 +17,6 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Lines applied under one hold of the state's lock.
-const BATCH: usize = 256;
 
 /// How often a reader that waits looks whether the recording was caught up with.
 const LOOK: Duration = Duration::from_millis(5);

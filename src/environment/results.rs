@@ -2,7 +2,7 @@
 //! the outcome of tasks that no event explains. A backend that is away never harms the watch.
 
 use super::address::Address;
-use super::{Environment, Inner, PATIENCE};
+use super::{BATCH, Environment, Inner, PATIENCE};
 use crate::backend::{self, ResultBackend, Stored};
 use crate::broker::url::BrokerUrl;
 use crate::error::{Error, Result};
@@ -247,7 +247,7 @@ async fn hear(environment: &Environment) -> Result<()> {
     stored(environment).await?;
     let mut batch = Vec::new();
     while silent_workers(environment) {
-        stores.next(super::watch::BATCH, &mut batch).await?;
+        stores.next(BATCH, &mut batch).await?;
         environment.observe_all(batch.drain(..).map(kind));
     }
     Ok(())

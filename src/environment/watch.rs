@@ -6,7 +6,7 @@
 use super::looks::{Look, Reach};
 use super::mailbox::Mailbox;
 use super::unheard::Unheard;
-use super::{Connection, Environment, Status, queues, results, wall_clock, workers};
+use super::{BATCH, Connection, Environment, Status, queues, results, wall_clock, workers};
 use crate::broker::url::BrokerUrl;
 use crate::broker::{self, Broker, Deliveries, Delivery};
 use crate::celery::event;
@@ -19,9 +19,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
-
-/// Deliveries taken from the socket and applied under one hold of the state's lock.
-pub(super) const BATCH: usize = 256;
 
 /// A connection that lived this long was a success: the next back-off begins anew.
 const HEALTHY: Duration = Duration::from_secs(2);

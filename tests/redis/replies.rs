@@ -34,6 +34,18 @@ fn ask_in_vain(server: &mut Server) {
     assert_eq!(silent["data"]["kind"], "no_reply", "{silent}");
 }
 
+/// A worker that was frozen and asked, and the proxy between it and who asked.
+fn asked_in_vain() -> (Redis, CeleryWorker, Proxy, Server) {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options::default());
+    let proxy = Proxy::to(redis.port());
+    let mut server = Server::start(&["--broker", &proxy.url(0)], &[]);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
+    worker.freeze();
+    ask_in_vain(&mut server);
+    (redis, worker, proxy, server)
+}
+
 #[test]
 fn an_answer_that_is_out_is_waited_for_with_long_reads() {
     let redis = Redis::start();
@@ -73,13 +85,7 @@ fn f16_an_answer_that_comes_after_the_end_expires() {
 
 #[test]
 fn f16_an_answer_that_comes_after_the_connection_was_lost_expires() {
-    let redis = Redis::start();
-    let worker = CeleryWorker::start(&redis, Options::default());
-    let proxy = Proxy::to(redis.port());
-    let mut server = Server::start(&["--broker", &proxy.url(0)], &[]);
-    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
-    worker.freeze();
-    ask_in_vain(&mut server);
+    let (redis, worker, proxy, mut server) = asked_in_vain();
     proxy.cut();
     wait_for_environment(&mut server, |row| {
         row["status"] == "connected"
@@ -93,13 +99,7 @@ fn f16_an_answer_that_comes_after_the_connection_was_lost_expires() {
 
 #[test]
 fn f16_a_connection_that_is_lost_just_before_the_end_leaves_a_list_that_expires() {
-    let redis = Redis::start();
-    let worker = CeleryWorker::start(&redis, Options::default());
-    let proxy = Proxy::to(redis.port());
-    let mut server = Server::start(&["--broker", &proxy.url(0)], &[]);
-    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
-    worker.freeze();
-    ask_in_vain(&mut server);
+    let (redis, worker, proxy, mut server) = asked_in_vain();
     proxy.refuse();
     wait_for_environment(&mut server, |row| {
         row["retry_in"].as_f64().is_some_and(|wait| wait > 2.0)
