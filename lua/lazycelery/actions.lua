@@ -193,7 +193,7 @@ end)
 ---@param column lazycelery.Column
 ---@return string? sort
 local function next_sort(current, usual, column)
-  local one, other = column.sort, "-" .. column.sort
+  local one, other = column.sort, "-" .. column.sort ---@type string?, string?
   if column.descending then
     one, other = other, one
   end

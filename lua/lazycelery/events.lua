@@ -126,7 +126,7 @@ function M.ask(view, on)
       if wanted == nil then
         wanted = counts.on < counts.all
       end
-      local left = counts.all - counts[word(wanted)]
+      local left = counts.all - (wanted and counts.on or counts.off)
       if counts.all == 0 then
         return vim.notify(
           ("lazycelery: no worker is online on %s"):format(name),

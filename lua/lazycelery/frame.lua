@@ -86,11 +86,12 @@ function M.origin(traceback)
   local frames = traceback and traceback.frames or {}
   local any ---@type table?
   for i = #frames, 1, -1 do
-    local path = M.resolve(frames[i].file)
+    local frame = frames[i] ---@cast frame -?
+    local path = M.resolve(frame.file)
     if path and M.is_own(path) then
-      return frames[i]
+      return frame
     end
-    any = any or (path and frames[i])
+    any = any or (path and frame)
   end
   return any or frames[#frames]
 end

@@ -76,15 +76,19 @@ end
 ---@param view lazycelery.View
 ---@return string?
 local function hidden_order(view)
-  local field = view.sort and view.sort:gsub("^%-", "")
+  local sort = view.sort
+  if not sort then
+    return nil
+  end
+  local field = sort:gsub("^%-", "")
   for _, shown in ipairs(view.grid.shown) do
     if shown.column.sort == field then
       return nil
     end
   end
-  for _, column in ipairs(field and view.grid.columns or {}) do
+  for _, column in ipairs(view.grid.columns) do
     if column.sort == field then
-      return "by " .. vim.trim(column.title) .. grid.arrow(view.sort, config.options.ascii)
+      return "by " .. vim.trim(column.title) .. grid.arrow(sort, config.options.ascii)
     end
   end
 end

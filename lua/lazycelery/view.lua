@@ -132,7 +132,7 @@ local function new(buf, id, def)
     moved = true,
     loaded = false,
     since = vim.uv.now(),
-    limit = math.min(follow.PAGE, paint.most()),
+    limit = math.min(follow.PAGE, paint.most()) --[[@as integer]],
     filter = id.filter,
     paused = false,
     shown = { "notice:1" },

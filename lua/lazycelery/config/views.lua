@@ -31,7 +31,7 @@ local function columns_mistake(columns)
     end
     local known = vim.tbl_map(function(column)
       return column.field
-    end, def(name).columns)
+    end, def(name).columns or {})
     for _, field in ipairs(wanted) do
       if not vim.list_contains(known, field) then
         return ("%s has no column %q; %s"):format(name, tostring(field), listed(known))
