@@ -7,7 +7,8 @@ use super::super::key::Key;
 use super::super::records::rounded;
 use super::Ask;
 use super::best::Best;
-use crate::state::query::{Cell, Sort};
+use crate::state::query::Sort;
+use crate::state::record::Cell;
 use roaring::RoaringBitmap;
 use std::cmp::Ordering;
 
