@@ -4,7 +4,7 @@
 
 use super::delta::{Delta, Sent};
 use super::source::Source;
-use super::typed::{Live, Row, Typed};
+use super::typed::{Row, Typed};
 use crate::environment::Lease;
 use crate::error::{Error, Result};
 use crate::server::{Answered, Session, Written};
@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -65,6 +66,15 @@ pub(super) enum Feed {
         /// The shortest time between two notifications.
         interval: Duration,
     },
+}
+
+/// A feed whose notifications carry an `N`, for the document of the protocol.
+pub(super) struct Live<N>(pub Feed, pub PhantomData<fn() -> N>);
+
+impl<N> From<Feed> for Live<N> {
+    fn from(feed: Feed) -> Self {
+        Live(feed, PhantomData)
+    }
 }
 
 /// The feed of a list of `T`.

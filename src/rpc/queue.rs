@@ -2,12 +2,11 @@
 
 use super::bounds;
 use super::call::Call;
-use super::feed::Listing;
+use super::feed::{Listing, Live};
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::subscription::Subscribe;
 use super::table::Table;
-use super::typed::Live;
 use crate::celery::TaskMessage;
 use crate::environment::{Look, Need};
 use crate::error::Result;

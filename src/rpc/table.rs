@@ -2,9 +2,8 @@
 
 use super::call::Call;
 use super::discover::Described;
-use super::feed;
+use super::feed::{self, Live};
 use super::params;
-use super::typed::Live;
 use crate::environment::Environments;
 use crate::error::Result;
 use crate::server::Written;

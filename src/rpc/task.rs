@@ -1,12 +1,12 @@
 //! `task/*`
 
 use super::call::Call;
-use super::feed::{self, Details, Feed, Listing, Whole};
+use super::feed::{self, Details, Feed, Listing, Live, Whole};
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::subscription::Subscribe;
 use super::table::Table;
-use super::typed::{Live, Typed};
+use super::typed::Typed;
 use crate::environment::{Environment, Found, Need, Searched};
 use crate::error::{Error, Result};
 use crate::state::{NameRow, Noun, TaskDetails, TaskRow};

@@ -1,6 +1,5 @@
-//! Shapes for the document of the protocol: JSON that was made from a type, feeds by what they send.
+//! Shapes for the document of the protocol: JSON that was made from a type.
 
-use super::feed::Feed;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -63,13 +62,4 @@ pub(super) struct Row<T> {
     /// Under `environment: "*"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<String>,
-}
-
-/// A feed whose notifications carry an `N`.
-pub(super) struct Live<N>(pub Feed, pub PhantomData<fn() -> N>);
-
-impl<N> From<Feed> for Live<N> {
-    fn from(feed: Feed) -> Self {
-        Live(feed, PhantomData)
-    }
 }

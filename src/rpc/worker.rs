@@ -2,12 +2,12 @@
 
 use super::acting::{self, Done, How, Token};
 use super::call::Call;
-use super::feed::{self, Details, Feed, Listing, Whole};
+use super::feed::{self, Details, Feed, Listing, Live, Whole};
 use super::list::{self, List, Rows};
 use super::source::Source;
 use super::subscription::Subscribe;
 use super::table::Table;
-use super::typed::{Live, Typed};
+use super::typed::Typed;
 use crate::celery::control::Request;
 use crate::environment::act::control::{self, Command};
 use crate::environment::{Environment, Look, Need, Replies};

@@ -1,6 +1,6 @@
 //! The records of tasks and their order, counts and indexes, within a budget of bytes.
 //!
-//! A task at rest is packed: a [head](records::Head) and a record in a [log]. To change it, it is
+//! A task at rest is packed: a [head](head::Head) and a record in a [log]. To change it, it is
 //! unpacked into a [`Task`], changed, and packed again, always by [`Store::put`], which keeps all
 //! orders and indexes in step; so a count is always the size of a set. [`search`] answers queries.
 //! A task record knows nothing of this. Under test a plain `model` takes every change too.
@@ -8,6 +8,7 @@
 mod census;
 mod codec;
 mod facets;
+mod head;
 mod key;
 mod log;
 #[cfg(test)]
@@ -26,9 +27,10 @@ use super::task::{Place, Standing, Task};
 use codec::Writer;
 use facets::{Facets, NONE, Values, stretch_of};
 use foldhash::fast::RandomState;
+use head::{Head, state_word};
 use names::NameId;
 use order::Order;
-use records::{Head, Records, state_word};
+use records::Records;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 
 use super::codec::{Bytes, Reader};
 use super::facets::NONE;
+use super::head::{Head, drawn_word, state_word};
 use super::key::{Key, written};
 use super::names::{NameId, Names};
-use super::records::{Head, drawn_word, state_word};
 use crate::state::observation::seconds::from_micros;
 use crate::state::record::{Cell, Record};
 use crate::state::task::{Place, Task};
@@ -28,11 +28,6 @@ impl<'a> Row<'a> {
     /// The row of a head and its record.
     pub fn new(head: &'a Head, record: &'a [u8], names: &'a Names) -> Row<'a> {
         Row { head, record, names, id: OnceCell::new(), whole: OnceCell::new() }
-    }
-
-    /// The id at the beginning of a record whose id is no UUID.
-    pub fn text_id(record: &[u8]) -> &str {
-        Bytes(record).text()
     }
 
     /// The id, for comparison.
@@ -89,7 +84,10 @@ impl<'a> Row<'a> {
 
 impl Record for Row<'_> {
     fn key(&self) -> &str {
-        let Key::Uuid(uuid) = self.id() else { return Row::text_id(self.record) };
+        let uuid = match self.id() {
+            Key::Text(text) => return text,
+            Key::Uuid(uuid) => uuid,
+        };
         let written = self.id.get_or_init(|| written(uuid));
         std::str::from_utf8(written).unwrap_or_default()
     }

@@ -10,8 +10,8 @@ pub(super) use matches::Cache;
 
 use super::Store;
 use super::facets::{Facet, Facets, NONE};
+use super::head::state_word;
 use super::key::Key;
-use super::records::state_word;
 use super::row::Row;
 use crate::error::Result;
 use crate::state::observation::{Micros, seconds};

@@ -4,8 +4,8 @@
 
 use super::super::Store;
 use super::super::facets::NONE;
+use super::super::head::drawn_word;
 use super::super::log::{At, Mark};
-use super::super::records::drawn_word;
 use super::super::row::Row;
 use crate::state::filter::{Filter, Pattern, Term, Test, Verdict};
 use crate::state::observation::Micros;
