@@ -4,6 +4,7 @@
 use lazycelery::celery::Event;
 use lazycelery::celery::event::{Body, TaskEvent, TaskEventKind};
 use lazycelery::state::filter::Filter;
+use lazycelery::state::filter::complete::complete;
 use lazycelery::state::{Kind, Micros, Noun, Observation, Query, Rules, Sort, State};
 use std::fs;
 use std::process::Command;
@@ -38,10 +39,12 @@ pub fn measure(most: usize) {
     for tasks in [most / 100, most / 10, most] {
         let state = filled(tasks, 0, 1 << 40);
         pages(&state, tasks);
+        completions(&state, tasks, "40 names");
         if tasks == most {
             feed(state, tasks);
         }
     }
+    completions(&named(most / 20), most / 20, "as many names");
     search(most);
     through(most, 64 << 20);
 }
@@ -169,6 +172,27 @@ fn pages(state: &State, tasks: usize) {
                 &format!("{total} match"),
             );
         }
+    }
+}
+
+/// Tasks of a cluster in which each has a name of its own.
+fn named(tasks: usize) -> State {
+    let mut state = State::new(Rules::Ours, 1 << 40);
+    for number in 0..tasks {
+        let name = Some(format!("shop.orders.task_{number}"));
+        tell(&mut state, number, 0, TaskEvent { name, ..received(number, 0) });
+    }
+    state
+}
+
+/// What a person waits for who types a filter.
+fn completions(state: &State, tasks: usize, names: &str) {
+    for text in ["", "state:", "name:shop.o", "worker:w"] {
+        let seen = |column: &'static str| state.seen(Noun::Task, column);
+        let completed = || complete(text, text.len(), Noun::Task, seen);
+        let items = completed().items.len();
+        let name = format!("completion of `{text}`, {names}");
+        row(&name, tasks, times(PAGES, || drop(completed())), &format!("{items} offered"));
     }
 }
 
