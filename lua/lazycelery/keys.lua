@@ -3,8 +3,9 @@ local config = require("lazycelery.config")
 
 local M = {}
 
---- Doors through which Neovim itself would open, and so run, what a traceback names.
-local frames = { "gf", "gF", "<C-w>f", "<C-w>F", "<C-w>gf", "<C-w>gF" }
+--- Doors through which Neovim itself would open, and so run, what a traceback names. Its help lists
+--- the last three as other names of `gf` and `<C-w>f`.
+local frames = { "gf", "gF", "<C-w>f", "<C-w>F", "<C-w>gf", "<C-w>gF", "<C-w><C-f>", "]f", "[f" }
 
 ---@type lazycelery.Key[]
 M.everywhere = {

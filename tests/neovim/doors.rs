@@ -5,7 +5,8 @@ use crate::support::neovim::Neovim;
 use std::path::PathBuf;
 
 /// The keys through which Neovim itself would open, and so run, `term://…`.
-const DOORS: [&str; 7] = ["<CR>", "gf", "gF", "<C-w>f", "<C-w>F", "<C-w>gf", "<C-w>gF"];
+const DOORS: [&str; 10] =
+    ["<CR>", "gf", "gF", "<C-w>f", "<C-w>F", "<C-w>gf", "<C-w>gF", "<C-w><C-f>", "]f", "[f"];
 
 /// A failed task whose first frame is hostile and whose second is a file here; and the file that
 /// the hostile one would make.
