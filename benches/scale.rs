@@ -121,7 +121,7 @@ fn received(number: usize, arguments: usize) -> TaskEvent {
 
 /// So many bytes of an order's lines, as Python writes them: no two orders are alike.
 fn lines(number: usize, bytes: usize) -> String {
-    const CITIES: [&str; 6] = ["Graz", "Lyon", "Porto", "Turku", "Brno", "Malmö"];
+    const CITIES: [&str; 6] = ["Graz", "Lyon", "Porto", "Turku", "Brno", "Split"];
     let mut chance = fastrand::Rng::with_seed(number as u64);
     let mut lines = String::from("[");
     while lines.len() < bytes {
@@ -130,7 +130,7 @@ fn lines(number: usize, bytes: usize) -> String {
         let line = format!("'article': '{article:08x}', 'price': {price}, 'city': '{city}'");
         lines += &format!("{{{line}, 'count': {count}, 'gift': {}}}, ", count > 7);
     }
-    lines.truncate(lines.floor_char_boundary(bytes));
+    lines.truncate(bytes);
     lines + "]"
 }
 

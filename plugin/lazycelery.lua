@@ -12,9 +12,11 @@ if vim.fn.has("nvim-0.10") == 0 then
 end
 
 vim.api.nvim_create_user_command("LazyCelery", function(command)
-  require("lazycelery.command").run(command.args, command.smods)
+  require("lazycelery.command").run(command)
 end, {
   nargs = "*",
+  bang = true,
+  range = true,
   desc = "Watch Celery: [view] [filter]",
   complete = function(...)
     return require("lazycelery.command").complete(...)
@@ -55,18 +57,24 @@ vim.api.nvim_create_autocmd("BufWriteCmd", {
   end,
 })
 
+--- Views that are there without us go on, but for those of production: they wait for R.
+local function adopt()
+  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+    if vim.startswith(vim.api.nvim_buf_get_name(buf), "lazycelery://") then
+      return require("lazycelery.view").repair(true)
+    end
+  end
+end
+
 vim.api.nvim_create_autocmd("SessionLoadPost", {
   group = group,
   nested = true,
-  desc = "Views of a restored session go on, those of production wait for R",
-  callback = function()
-    for _, buf in ipairs(vim.api.nvim_list_bufs()) do
-      if vim.startswith(vim.api.nvim_buf_get_name(buf), "lazycelery://") then
-        return require("lazycelery.view").repair(true)
-      end
-    end
-  end,
+  desc = "Views of a restored session go on",
+  callback = adopt,
 })
+
+-- Loaded late, or anew, by a plugin manager.
+vim.schedule(adopt)
 
 vim.api.nvim_create_autocmd("ColorScheme", {
   group = group,

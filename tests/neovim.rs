@@ -7,6 +7,7 @@ mod engine;
 mod environments;
 mod filter;
 mod hostile;
+mod keys;
 mod lab;
 mod life;
 mod manners;

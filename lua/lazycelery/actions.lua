@@ -19,10 +19,13 @@ local M = {}
 ---@field lhs? string the key pressed
 ---@field count integer 0 where none was given
 ---@field register string
+---@field first integer lines it is meant for: a count's, a selection's or a range's
+---@field last integer
 
 ---@class lazycelery.Action
 ---@field description string
 ---@field run fun(view: lazycelery.View, context: lazycelery.ActionContext)
+---@field modes string[] of the keys that run it
 
 ---@type table<string, lazycelery.Action>
 M.list = {}
@@ -31,12 +34,52 @@ M.list = {}
 ---@param description string
 ---@param run fun(view: lazycelery.View, context: lazycelery.ActionContext)
 local function action(name, description, run)
-  M.list[name] = { description = description, run = run }
+  M.list[name] = { description = description, run = run, modes = { "n" } }
+end
+
+--- An action on rows: as many as a count says, or those of a selection or a range.
+---@param name string
+---@param description string
+---@param run fun(view: lazycelery.View, context: lazycelery.ActionContext)
+local function row_action(name, description, run)
+  M.list[name] = { description = description, run = run, modes = { "n", "x" } }
 end
 
 ---@param message string
 local function say(message)
   vim.api.nvim_echo({ { message } }, false, {})
+end
+
+--- What an action on rows is meant for: the row of each line; of a page, whose row is one, what
+--- stands on its lines, each text once.
+---@param view lazycelery.View
+---@param context lazycelery.ActionContext
+---@param of fun(row: table, item: any): string?
+---@return string[]
+local function chosen(view, context, of)
+  local found, known, page = {}, {}, view.def.layout == "detail"
+  for line = context.first, context.last do
+    local row, item = views.row(view, line)
+    local text = row and of(row, item)
+    if text and not (page and known[text]) then
+      known[text] = true
+      found[#found + 1] = text
+    end
+  end
+  return found
+end
+
+--- Puts texts into the register asked for, as `y` would: one within a line, several as lines. Says
+--- what was put there, so that a clipboard that failed is seen.
+---@param texts string[]
+---@param register string
+---@param several string what they are, where there are more than one
+---@param remark? string
+local function yank(texts, register, several, remark)
+  if #texts > 0 then
+    vim.fn.setreg(register, table.concat(texts, "\n"), #texts > 1 and "V" or "v")
+    say((#texts > 1 and ("%d %s"):format(#texts, several) or texts[1]) .. (remark or ""))
+  end
 end
 
 --- Opens what stands under the cursor.
@@ -69,7 +112,7 @@ action("open_tab", "open it in a tab", function(view)
   open(view, { tab = vim.fn.tabpagenr() })
 end)
 
-action("peek", "peek at the whole row; again: enter it", function(view)
+row_action("peek", "peek at the whole row; again: enter it", function(view)
   peek.open(view)
 end)
 
@@ -90,10 +133,6 @@ action("up", "up: from a detail to its list, from a list to the environments", f
 end)
 
 action("back", "back to what the window showed before", function()
-  if vim.fn.reg_recording() ~= "" then
-    -- `q` ends a recording, and only that.
-    return vim.api.nvim_feedkeys("q", "n", false)
-  end
   window.back()
 end)
 
@@ -118,27 +157,24 @@ action("cancel", "cancel what is under way", function(view)
   say("Nothing is under way")
 end)
 
-action("yank_id", "yank the id", function(view, context)
-  local row, item = views.row(view)
-  local id = item and item.id or row and view.def.identity(row)
-  if id then
-    vim.fn.setreg(context.register, id)
-    say(id)
-  end
+row_action("yank_id", "yank the id", function(view, context)
+  local ids = chosen(view, context, function(row, item)
+    return item and item.id or view.def.identity(row)
+  end)
+  yank(ids, context.register, "ids yanked")
 end)
 
-action("yank_arguments", "yank the arguments", function(view, context)
-  local row = views.row(view)
-  if not row then
-    return
-  end
-  local args, kwargs = row.args_json or row.args, row.kwargs_json or row.kwargs
-  if not args and not kwargs then
+row_action("yank_arguments", "yank the arguments", function(view, context)
+  local cut = false
+  local texts = chosen(view, context, function(row)
+    local args, kwargs = row.args_json or row.args, row.kwargs_json or row.kwargs
+    cut = cut or row.args_cut or false
+    return (args or kwargs) and vim.trim((args or "") .. " " .. (kwargs or "")) or nil
+  end)
+  if #texts == 0 then
     return say("The arguments are not known")
   end
-  local text = vim.trim((args or "") .. " " .. (kwargs or ""))
-  vim.fn.setreg(context.register, text)
-  say(text .. (row.args_cut and "   (cut)" or ""))
+  yank(texts, context.register, "tasks' arguments yanked", cut and "   (cut)" or "")
 end)
 
 for _, kind in ipairs(views.order) do
@@ -313,10 +349,37 @@ function M.describe(name)
   return found and found.description or ("no action " .. name)
 end
 
+--- Modes of the keys that run an action.
+---@param name string
+---@return string[]
+function M.modes(name)
+  local found = M.list[name]
+  return found and found.modes or { "n" }
+end
+
+--- The lines that a key is meant for, and no selection any more.
+---@param view lazycelery.View
+---@param count integer
+---@return integer first
+---@return integer last
+local function aimed_at(view, count)
+  local first = views.line(view)
+  if not vim.fn.mode():find("[vV\22]") or vim.api.nvim_get_current_buf() ~= view.buf then
+    return first, math.min(first + math.max(1, count) - 1, #view.shown)
+  end
+  local last = vim.fn.line("v")
+  vim.cmd("normal! \27")
+  return math.min(first, last), math.max(first, last)
+end
+
+---@class lazycelery.Trigger
+---@field lhs? string the key pressed
+---@field range? { [1]: integer, [2]: integer } lines that a command names
+
 --- Runs an action on the current view (a float of ours stands for its view).
 ---@param name string
----@param context? { lhs?: string, count?: integer }
-function M.run(name, context)
+---@param trigger? lazycelery.Trigger
+function M.run(name, trigger)
   local found = M.list[name]
   if not found then
     return vim.notify(("lazycelery: no action %q"):format(name), vim.log.levels.ERROR)
@@ -325,10 +388,15 @@ function M.run(name, context)
   if not view then
     return vim.notify("lazycelery: not in a view; :LazyCelery opens one", vim.log.levels.WARN)
   end
+  trigger = trigger or {}
+  local count, register = vim.v.count, vim.v.register
+  local first, last = unpack(trigger.range or { aimed_at(view, count) })
   found.run(view, {
-    lhs = context and context.lhs,
-    count = context and context.count or vim.v.count,
-    register = vim.v.register,
+    lhs = trigger.lhs,
+    count = count,
+    register = register,
+    first = first,
+    last = last,
   })
 end
 

@@ -4,7 +4,7 @@ local M = {}
 ---@class lazycelery.Subcommand
 ---@field description string
 ---@field arguments? string
----@field run fun(rest: string, mods: table)
+---@field run fun(rest: string, mods: table, bang: boolean)
 ---@field complete? fun(rest: string): string[]
 
 ---@param view string
@@ -133,6 +133,17 @@ M.subcommands = {
       return require("lazycelery.environment").names()
     end,
   },
+  log = {
+    description = "the log of the server",
+    run = function(_, mods)
+      local path = require("lazycelery.client.program").log_file()
+      if not vim.uv.fs_stat(path) then
+        return vim.notify("lazycelery: there is no log at " .. path, vim.log.levels.WARN)
+      end
+      vim.cmd({ cmd = "sview", args = { path }, magic = { file = false }, mods = mods })
+      vim.cmd("normal! G")
+    end,
+  },
   restart = {
     description = "start the server anew, with the settings of now",
     run = function()
@@ -140,9 +151,9 @@ M.subcommands = {
     end,
   },
   events = {
-    description = "task events on or off, after asking",
+    description = "task events on or off, after asking (`:LazyCelery!`: without)",
     arguments = "on|off",
-    run = function(rest)
+    run = function(rest, _, bang)
       local view = require("lazycelery.view").get()
       if not view then
         return vim.notify("lazycelery: not in a view; :LazyCelery opens one", vim.log.levels.WARN)
@@ -152,7 +163,11 @@ M.subcommands = {
           vim.log.levels.ERROR
         )
       end
-      require("lazycelery.events").ask(view, rest == "on")
+      local events = require("lazycelery.events")
+      if bang then
+        return events.set(view, rest == "on")
+      end
+      events.ask(view, rest == "on")
     end,
     complete = function()
       return { "on", "off" }
@@ -161,20 +176,24 @@ M.subcommands = {
 }
 
 --- Runs `:LazyCelery …`. What is no subcommand is an action, else a filter on the tasks.
----@param line string
----@param mods table
-function M.run(line, mods)
-  local word, rest = line:match("^%s*(%S+)%s*(.-)%s*$")
+---@param command vim.api.keyset.create_user_command.command_args
+function M.run(command)
+  local word, rest = command.args:match("^%s*(%S+)%s*(.-)%s*$")
   word = word or "workers"
-  local subcommand = M.subcommands[word]
-  if subcommand then
-    return subcommand.run(rest or "", mods)
-  end
   local actions = require("lazycelery.actions")
-  if actions.list[word] then
-    return actions.run(word)
+  local subcommand = M.subcommands[word]
+  local range = command.range > 0 and { command.line1, command.line2 } or nil
+  if range and (subcommand or not vim.list_contains(actions.modes(word), "x")) then
+    return vim.notify(
+      ("lazycelery: :LazyCelery %s takes no range"):format(word),
+      vim.log.levels.ERROR
+    )
+  elseif subcommand then
+    return subcommand.run(rest or "", command.smods, command.bang)
+  elseif actions.list[word] then
+    return actions.run(word, { range = range })
   elseif word:find(":") then
-    return list("tasks", vim.trim(line), mods)
+    return list("tasks", vim.trim(command.args), command.smods)
   end
   vim.notify(
     ("lazycelery: no view or command %q; <Tab> completes them"):format(word),

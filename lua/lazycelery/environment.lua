@@ -9,6 +9,7 @@ local known = {
   order = {}, ---@type string[]
   heard = {}, ---@type table<string, number> our clock when the row came, for countdowns
   lost = {}, ---@type table<string, number> our clock when the connection went
+  told = {}, ---@type table<string, boolean> what was said of its connection last
   feed = nil, ---@type lazycelery.Feed?
   listeners = {}, ---@type fun(name: string, before: lazycelery.EnvironmentRow?)[]
 }
@@ -27,17 +28,22 @@ local function clock(row)
   return row and row.now and row.now > 0 and row.now or wall()
 end
 
+--- Tells whoever listens that an environment is connected now, or no more.
 ---@param name string
----@param before lazycelery.EnvironmentRow?
----@param row lazycelery.EnvironmentRow
-local function announce(name, before, row)
-  local was, is = before and before.status == "connected", row.status == "connected"
-  if was ~= is and (is or before) then
-    vim.api.nvim_exec_autocmds("User", {
-      pattern = is and "LazyCeleryConnected" or "LazyCeleryDisconnected",
-      modeline = false,
-      data = { environment = name },
-    })
+---@param connected boolean
+local function announce(name, connected)
+  if (known.told[name] or false) == connected then
+    return
+  end
+  known.told[name] = connected
+  local event = connected and "LazyCeleryConnected" or "LazyCeleryDisconnected"
+  local ok, err = pcall(vim.api.nvim_exec_autocmds, "User", {
+    pattern = event,
+    modeline = false,
+    data = { environment = name },
+  })
+  if not ok then
+    vim.notify(("lazycelery: an autocommand of %s: %s"):format(event, err), vim.log.levels.WARN)
   end
 end
 
@@ -53,6 +59,11 @@ end
 
 ---@param event lazycelery.FeedEvent
 local function heard(event)
+  if event.lost then
+    for name in pairs(known.told) do
+      announce(name, false)
+    end
+  end
   if not event.result then
     return
   end
@@ -66,7 +77,7 @@ local function heard(event)
   for _, pair in ipairs(changed) do
     local row, before = pair[1], pair[2]
     note_loss(row, before)
-    announce(row.name, before, row)
+    announce(row.name, row.status == "connected")
     for _, listener in ipairs(known.listeners) do
       listener(row.name, before)
     end

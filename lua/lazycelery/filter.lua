@@ -2,6 +2,7 @@
 --- where it is, and the last good filter stays in force.
 local buffer = require("lazycelery.buffer")
 local client = require("lazycelery.client")
+local keys = require("lazycelery.keys")
 local views = require("lazycelery.view")
 
 local M = {}
@@ -195,24 +196,22 @@ local function recall(line, step)
 end
 
 ---@param line lazycelery.FilterLine
-local function keys(line)
-  local function map(modes, lhs, description, action)
-    vim.keymap.set(modes, lhs, action, {
-      buffer = line.buf,
-      nowait = true,
-      silent = true,
-      desc = "LazyCelery: " .. description,
-    })
+local function map_keys(line)
+  ---@param modes string|string[]
+  ---@param lhs string
+  ---@param description string
+  ---@param run fun()
+  local function map(modes, lhs, description, run)
+    keys.map(line.buf, modes, lhs, description, run)
   end
   map({ "n", "i" }, "<CR>", "keep the filter", function()
     keep(line)
   end)
-  map({ "n", "i" }, "<C-c>", "restore the filter of before", function()
-    close(line)
-  end)
-  map("n", "q", "restore the filter of before", function()
-    close(line)
-  end)
+  for lhs, modes in pairs({ ["<C-c>"] = { "n", "i" }, q = { "n" } }) do
+    map(modes, lhs, "restore the filter of before", function()
+      close(line)
+    end)
+  end
   map({ "n", "i" }, "<Up>", "the filter before", function()
     recall(line, -1)
   end)
@@ -237,7 +236,7 @@ local function autocommands(line)
   on("InsertEnter", function()
     vim.schedule(function()
       if vim.api.nvim_buf_is_loaded(line.buf) then
-        keys(line)
+        map_keys(line)
       end
     end)
   end)
@@ -267,7 +266,8 @@ function M.edit(view)
     keys = function(buf)
       line.buf = buf
       vim.b[buf].lazycelery_view = view.buf
-      keys(line)
+      keys.close_doors(buf)
+      map_keys(line)
     end,
   })
   vim.bo[line.buf].omnifunc = "v:lua.require'lazycelery.filter.complete'.omnifunc"

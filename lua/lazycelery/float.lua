@@ -61,9 +61,9 @@ function M.open(float)
       keys.close_doors(made)
       vim.b[made].lazycelery_view = view
       for _, lhs in ipairs(float.close) do
-        vim.keymap.set("n", lhs, function()
+        keys.map(made, "n", lhs, "close", function()
           pcall(vim.api.nvim_win_close, 0, true)
-        end, { buffer = made, nowait = true, silent = true, desc = "LazyCelery: close" })
+        end)
       end
     end,
   })

@@ -115,18 +115,39 @@ function M.columns(def)
   return #chosen > 0 and chosen or all
 end
 
+local LEAVE = "<Plug>(lazycelery-leave)"
+
+--- Maps a key in a buffer of ours. `q` ends the recording of a macro, and then does nothing else: it
+--- is an unmapped `q` then, which Neovim leaves out of what was recorded.
+---@param buf integer
+---@param modes string|string[]
+---@param lhs string
+---@param description string
+---@param run fun()
+function M.map(buf, modes, lhs, description, run)
+  local options = {
+    buffer = buf,
+    nowait = true,
+    silent = true,
+    desc = "LazyCelery: " .. description,
+  }
+  if lhs ~= "q" then
+    return vim.keymap.set(modes, lhs, run, options)
+  end
+  vim.keymap.set(modes, LEAVE, run, options)
+  options.expr, options.remap = true, true
+  vim.keymap.set(modes, lhs, function()
+    return vim.fn.reg_recording() ~= "" and "q" or LEAVE
+  end, options)
+end
+
 --- Closes every door but the safe opener's, in a buffer that holds text from a broker.
 ---@param buf integer
 function M.close_doors(buf)
   for _, lhs in ipairs(frames) do
-    vim.keymap.set({ "n", "x" }, lhs, function()
+    M.map(buf, { "n", "x" }, lhs, "open the frame's file", function()
       require("lazycelery.actions").run("open_frame", { lhs = lhs })
-    end, {
-      buffer = buf,
-      nowait = true,
-      silent = true,
-      desc = "LazyCelery: open the frame's file",
-    })
+    end)
   end
 end
 
@@ -137,14 +158,9 @@ function M.set(buf, def)
   M.close_doors(buf)
   for _, key in ipairs(M.of(def)) do
     local lhs, action = key[1], key[2]
-    vim.keymap.set(key.modes or "n", lhs, function()
+    M.map(buf, actions.modes(action), lhs, actions.describe(action), function()
       actions.run(action, { lhs = lhs })
-    end, {
-      buffer = buf,
-      nowait = true,
-      silent = true,
-      desc = "LazyCelery: " .. actions.describe(action),
-    })
+    end)
   end
 end
 

@@ -161,7 +161,24 @@ function M.text(view, width)
   return (said:gsub("%%", "%%%%")) .. "%=" .. (right:gsub("%%", "%%%%")) .. " "
 end
 
---- The same for other statusline plugins: the environment's state, without tabs.
+--- Draws every statusline again when an environment changes: whose text is shown in one of another's
+--- making. Views have theirs set.
+local function keep_fresh()
+  keep_fresh = function() end
+  local due = false
+  environment.on_change(function()
+    if due or config.options.calm then
+      return
+    end
+    due = true
+    vim.schedule(function()
+      due = false
+      vim.cmd("redrawstatus!")
+    end)
+  end)
+end
+
+--- The same for other statusline plugins: the environment's state, without tabs, `%` doubled.
 ---@param name string
 ---@return string
 function M.brief(name)
@@ -169,8 +186,9 @@ function M.brief(name)
   if not row then
     return ""
   end
+  keep_fresh()
   local parts = vim.list_extend({ name .. " " .. badge.glyph(name) }, figures(row))
-  return table.concat(parts, "  ")
+  return (text.clean(table.concat(parts, "  ")):gsub("%%", "%%%%"))
 end
 
 return M

@@ -124,7 +124,6 @@
 ---@class lazycelery.Key
 ---@field [1] string
 ---@field [2] string name of the action
----@field modes? string[] default { "n" }
 
 --- A view is data: what it asks for, how a row looks, what its keys do.
 ---@class lazycelery.ViewDef

@@ -216,6 +216,14 @@ function M.open(id, options)
   return view
 end
 
+--- Ends what all views ask for. Their buffers stay; whoever adopts them next has them.
+function M.close_all()
+  for _, view in ipairs(registry.all()) do
+    vim.api.nvim_clear_autocmds({ group = "lazycelery." .. view.buf })
+    close(view)
+  end
+end
+
 --- Gives a kept filter its place in the name; the buffer of the old name goes, `#` stays.
 ---@param view lazycelery.View
 ---@param filter? string
@@ -264,14 +272,22 @@ function M.turn_to(view, kind, options)
   end
 end
 
+--- The line of the cursor in a view; from a float of ours, in the window below it.
+---@param view lazycelery.View
+---@return integer
+function M.line(view)
+  local here = vim.api.nvim_get_current_buf() == view.buf
+  local win = here and 0 or window.showing(view.buf)[1]
+  return win and vim.api.nvim_win_get_cursor(win)[1] or 1
+end
+
 --- The row, or the item of a page, at a line (default: under the cursor).
 ---@param view lazycelery.View
 ---@param line? integer
 ---@return table? row
 ---@return any item
 function M.row(view, line)
-  line = line or vim.api.nvim_win_get_cursor(0)[1]
-  local id = view.shown[line]
+  local id = view.shown[line or M.line(view)]
   if view.def.layout == "detail" then
     return view.rows.row, view.items[id]
   end

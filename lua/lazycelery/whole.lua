@@ -17,9 +17,9 @@ local function show(member, text)
     bufhidden = "wipe",
     keys = function(made)
       keys.close_doors(made)
-      vim.keymap.set("n", "q", function()
+      keys.map(made, "n", "q", "close", function()
         pcall(vim.api.nvim_win_close, 0, true)
-      end, { buffer = made, nowait = true, silent = true, desc = "LazyCelery: close" })
+      end)
     end,
   })
   vim.cmd("belowright split")

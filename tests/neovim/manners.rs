@@ -142,7 +142,10 @@ fn n22_a_winbar_that_others_set_twice_a_second_is_theirs() {
         screen.lines().nth(1).unwrap().starts_with(" STATE"),
         "the header is the first line:\n{screen}"
     );
-    assert_eq!(value(&mut nvim, "require('lazycelery.head').lost()"), "{ \"lazycelery-tasks\" }");
+    assert_eq!(
+        value(&mut nvim, "require('lazycelery.head').lost('winbar')"),
+        "{ \"lazycelery-tasks\" }"
+    );
     assert_eq!(
         value(&mut nvim, "require('lazycelery').row()"),
         "{\n  environment = \"prod\",\n  noun = \"task\"\n}"
@@ -350,7 +353,9 @@ fn the_help_shows_every_key_that_is_mapped_and_no_other() {
          local wrong = {}
          for _, map in ipairs(vim.api.nvim_buf_get_keymap(0, 'n')) do
            local key = vim.keycode(map.lhs)
-           if not shown[key] and not map.desc:find('the frame') then table.insert(wrong, 'not in the help: ' .. map.lhs) end
+           -- What stands behind `q` is no key.
+           local inner = vim.startswith(map.lhs, '<Plug>')
+           if not shown[key] and not inner and not map.desc:find('the frame') then table.insert(wrong, 'not in the help: ' .. map.lhs) end
            shown[key] = nil
          end
          for key in pairs(shown) do table.insert(wrong, 'not mapped: ' .. key) end

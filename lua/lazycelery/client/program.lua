@@ -1,5 +1,7 @@
 --- The program that is the server: why it cannot start, what it says of itself, and how often it is
 --- tried again. Knows no protocol.
+local config = require("lazycelery.config")
+
 local M = {}
 
 local STARTS, WITHIN_S = 3, 60
@@ -51,6 +53,23 @@ function M.quote(cmd, callback)
   if not ok then
     callback("its loader or interpreter is missing")
   end
+end
+
+--- Where the server writes its log: what its command line says, else its default.
+---@return string path
+function M.log_file()
+  local cmd = config.options.cmd
+  for i, argument in ipairs(cmd) do
+    local named = argument:match("^%-%-log%-file=(.*)$")
+    if named or argument == "--log-file" then
+      return named or cmd[i + 1] or ""
+    end
+  end
+  local state = vim.env.XDG_STATE_HOME
+  if not state or state == "" then
+    state = vim.uv.os_homedir() .. "/.local/state"
+  end
+  return state .. "/lazycelery/lazycelery.log"
 end
 
 --- Counts a start.
