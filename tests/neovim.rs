@@ -10,6 +10,7 @@ mod hostile;
 mod keys;
 mod lab;
 mod life;
+mod lines;
 mod manners;
 mod real;
 mod screens;

@@ -10,16 +10,20 @@ local window = require("lazycelery.window")
 
 local M = {}
 
-local FIGHT_MS = 1000
+--- Twice within this time, and it is another's: lualine sets what it keeps once a second.
+local FIGHT_MS = 3000
 
 --- Cells that are always free between a header and its badge: as many as between two columns.
 local GAP = 2
 
---- Windows in which something else sets the winbar as often as we do: theirs it is.
---- What we set is known by buffer, as Neovim remembers it: back in a view, what stood there then is
---- there again.
----@type table<integer, { texts: table<integer, string>, lost?: integer, given_up?: boolean }>
-local state = {}
+--- What we set an option of a window to is known by buffer, as Neovim remembers it: back in a view,
+--- what stood there then is there again.
+---@class lazycelery.Claim
+---@field texts table<integer, string> by buffer, what we set last
+---@field lost? integer when something else was there instead
+---@field given_up? boolean something else sets it as often as we do: it is theirs
+
+local claims = { winbar = {}, statusline = {} } ---@type table<string, table<integer, lazycelery.Claim>>
 
 ---@param piece string
 ---@return string
@@ -84,32 +88,42 @@ local function winbar(view, win)
   )
 end
 
+--- What an option of a window is set to, and not what it falls back to.
+---@param win integer
+---@param option "winbar"|"statusline"
+---@return string
+local function found_in(win, option)
+  return vim.api.nvim_get_option_value(option, { scope = "local", win = win })
+end
+
 --- Whether we set this text, in this window or in the one that showed the buffer before.
+---@param option "winbar"|"statusline"
 ---@param buf integer
 ---@param found string
 ---@return boolean
-local function set_by_us(buf, found)
-  for _, known in pairs(state) do
-    if known.texts[buf] == found then
+local function set_by_us(option, buf, found)
+  for _, claim in pairs(claims[option]) do
+    if claim.texts[buf] == found then
       return true
     end
   end
   return false
 end
 
---- Whether the winbar of a window is still ours to set.
+--- Whether an option of a window is still ours to set.
 ---@param win integer
----@param buf integer
+---@param option "winbar"|"statusline"
 ---@param wanted string
 ---@return boolean
-local function ours(win, buf, wanted)
-  local last, now = state[win] or { texts = {} }, vim.uv.now()
-  state[win] = last
+local function ours(win, option, wanted)
+  local buf, now = vim.api.nvim_win_get_buf(win), vim.uv.now()
+  local last = claims[option][win] or { texts = {} }
+  claims[option][win] = last
   if last.given_up then
     return false
   end
-  local found = vim.wo[win].winbar
-  if last.texts[buf] and found ~= "" and not set_by_us(buf, found) then
+  local found = found_in(win, option)
+  if last.texts[buf] and found ~= "" and not set_by_us(option, buf, found) then
     if last.lost and now - last.lost < FIGHT_MS then
       last.given_up = true
       return false
@@ -120,11 +134,12 @@ local function ours(win, buf, wanted)
   return true
 end
 
---- Filetypes of windows where another plugin's winbar won, for :checkhealth.
+--- Filetypes of windows where an option is another plugin's, for :checkhealth.
+---@param option "winbar"|"statusline"
 ---@return string[]
-function M.lost()
+function M.lost(option)
   local found = {}
-  for win, last in pairs(state) do
+  for win, last in pairs(claims[option]) do
     if last.given_up and vim.api.nvim_win_is_valid(win) then
       found[vim.bo[vim.api.nvim_win_get_buf(win)].filetype] = true
     end
@@ -137,7 +152,8 @@ end
 ---@return string?
 function M.as_line(view)
   for _, win in ipairs(window.showing(view.buf)) do
-    if state[win] and state[win].given_up then
+    local last = claims.winbar[win]
+    if last and last.given_up then
       return title(view, view.width or vim.o.columns)
     end
   end
@@ -147,9 +163,16 @@ end
 ---@param option "winbar"|"statusline"
 ---@param wanted string
 local function set(win, option, wanted)
-  if vim.wo[win][option] ~= wanted then
+  if ours(win, option, wanted) and found_in(win, option) ~= wanted then
     vim.wo[win][0][option] = wanted
   end
+end
+
+--- Cells of the line that shows the statusline of a window.
+---@param win integer
+---@return integer
+local function status_room(win)
+  return vim.o.laststatus == 3 and vim.o.columns or vim.fn.getwininfo(win)[1].width
 end
 
 ---@param view lazycelery.View
@@ -160,13 +183,10 @@ function M.update(view)
   for _, win in ipairs(window.showing(view.buf)) do
     if vim.api.nvim_win_get_config(win).relative == "" then
       if config.options.winbar then
-        local wanted = winbar(view, win)
-        if ours(win, view.buf, wanted) then
-          set(win, "winbar", wanted)
-        end
+        set(win, "winbar", winbar(view, win))
       end
       if config.options.statusline then
-        set(win, "statusline", statusline.text(view, vim.fn.getwininfo(win)[1].width))
+        set(win, "statusline", statusline.text(view, status_room(win)))
       end
     end
   end

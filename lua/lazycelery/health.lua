@@ -36,10 +36,7 @@ end
 
 --- Our own log, where the server writes it by default.
 local function own_log()
-  local cmd = table.concat(client.command(), " ")
-  local named = cmd:match("%-%-log%-file[= ](%S+)")
-  local state = vim.env.XDG_STATE_HOME or (vim.uv.os_homedir() .. "/.local/state")
-  local path = named or state .. "/lazycelery/lazycelery.log"
+  local path = require("lazycelery.client.program").log_file()
   health.info(("The server's log: %s (%s)"):format(path, size(path)))
 end
 
@@ -144,13 +141,22 @@ local function strays()
 end
 
 local function views()
-  local loaded = package.loaded["lazycelery.view"]
-  local lost = loaded and require("lazycelery.head").lost() or {}
-  if #lost > 0 then
+  local head = package.loaded["lazycelery.head"]
+  local winbar = head and head.lost("winbar") or {}
+  local statusline = head and head.lost("statusline") or {}
+  if #winbar + #statusline > 0 then
     health.start("Views")
+  end
+  if #winbar > 0 then
     health.warn("Another plugin sets the winbar of our windows", {
-      "Exclude these filetypes there: " .. table.concat(lost, ", "),
+      "Exclude these filetypes there: " .. table.concat(winbar, ", "),
     })
+  end
+  if #statusline > 0 then
+    health.info(
+      "Another plugin sets the statusline of our windows; "
+        .. "it can show ours: :help lazycelery-statusline"
+    )
   end
 end
 
