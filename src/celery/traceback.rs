@@ -22,15 +22,28 @@ pub struct Frame {
     /// The line's text, where the worker had the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// What was raised here, its first line: of the innermost frame of each exception of a chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
 }
 
 /// The frames of a traceback in their order: of chained exceptions, groups and what came out of a
 /// pool process too. Of a very long one the first and last hundred.
 pub fn frames(text: &str) -> Vec<Frame> {
     let mut lines = text.lines().peekable();
-    let mut frames = Vec::new();
+    let mut frames: Vec<Frame> = Vec::new();
+    // How far the frames are indented whose exception is still to come.
+    let mut within = None;
     while let Some(line) = lines.next() {
-        let Some(mut frame) = frame(content(line)) else { continue };
+        let Some(mut frame) = frame(content(line)) else {
+            let ends = within.is_some_and(|within| indent(line) < within);
+            if let Some(last) = frames.last_mut().filter(|_| ends && !content(line).is_empty()) {
+                last.exception = Some(content(line).to_owned());
+                within = None;
+            }
+            continue;
+        };
+        within = Some(indent(line));
         let is_code = |next: &&str| {
             indent(next) > indent(line) && !is_marker(content(next)) && !content(next).is_empty()
         };
@@ -50,7 +63,8 @@ fn frame(line: &str) -> Option<Frame> {
         Some((number, function)) => (number, Some(function.to_owned())),
         None => (place, None),
     };
-    Some(Frame { file: file.into(), line: number.parse().ok()?, function, code: None })
+    let line = number.parse().ok()?;
+    Some(Frame { file: file.into(), line, function, code: None, exception: None })
 }
 
 /// A line without its indentation and the rules that exception groups draw.
@@ -73,7 +87,13 @@ mod tests {
 
     fn frame(file: &str, line: u32, function: &str, code: &str) -> Frame {
         let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        Frame { file: file.into(), line, function: optional(function), code: optional(code) }
+        let (function, code) = (optional(function), optional(code));
+        Frame { file: file.into(), line, function, code, exception: None }
+    }
+
+    /// The frame at which an exception was raised.
+    fn raising(frame: Frame, exception: &str) -> Frame {
+        Frame { exception: Some(exception.to_owned()), ..frame }
     }
 
     #[test]
@@ -96,8 +116,16 @@ CardDeclined: no
             frames(text),
             [
                 frame("/app/tasks.py", 12, "charge", "card.charge(amount)"),
-                frame("<frozen importlib>", 3, "load", ""),
-                frame(r"C:\app\tasks.py", 14, "<lambda>", r#"raise CardDeclined("no") from None"#),
+                raising(frame("<frozen importlib>", 3, "load", ""), "KeyError: 'card'"),
+                raising(
+                    frame(
+                        r"C:\app\tasks.py",
+                        14,
+                        "<lambda>",
+                        r#"raise CardDeclined("no") from None"#
+                    ),
+                    "CardDeclined: no"
+                ),
             ]
         );
     }
@@ -109,7 +137,10 @@ CardDeclined: no
                     Traceback (most recent call last):\n  File \"/app/b.py\", line 2, in g\n";
         assert_eq!(
             frames(text),
-            [frame("/app/a.py", 1, "f", "f()"), frame("/app/b.py", 2, "g", "")]
+            [
+                raising(frame("/app/a.py", 1, "f", "f()"), "ValueError"),
+                frame("/app/b.py", 2, "g", "")
+            ]
         );
     }
 
@@ -131,8 +162,11 @@ SyntaxError: invalid syntax
         assert_eq!(
             frames(text),
             [
-                frame("/app/a.py", 3, "", "def (:"),
-                frame("/app/b.py", 5, "main", "raise group"),
+                raising(frame("/app/a.py", 3, "", "def (:"), "SyntaxError: invalid syntax"),
+                raising(
+                    frame("/app/b.py", 5, "main", "raise group"),
+                    "ExceptionGroup: two (1 sub-exception)"
+                ),
                 frame("/app/c.py", 7, "one", "1 / 0"),
             ]
         );

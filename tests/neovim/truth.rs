@@ -74,6 +74,105 @@ fn how_long_a_task_runs_is_seen_at_eighty_columns() {
     assert!(!screen.contains("120 ms"), "{screen}");
 }
 
+/// A cluster without task events, as Celery's defaults are: what is not known says so, and why.
+#[test]
+fn a_task_says_what_is_not_known_of_it_and_why() {
+    let mut nvim = lab::start(SMALL);
+    lab::show(&mut nvim, TASK);
+    run(
+        &mut nvim,
+        "local row = double.tasks(1)[1]
+         row.name, row.args, row.result = nil, nil, nil
+         row.state, row.exception = 'FAILURE', \"OutOfStock('sofa')\"
+         row.history = { { type = 'FAILURE', at = row.seen, source = 'backend' } }
+         double.notify('task/watch', { row = row })",
+    );
+    let screen = nvim.wait_for_screen("(the name is not known)");
+    for said in [
+        "queue not known",
+        "Only its result was seen: a name stands there with result_extended only.",
+        "failed    ┴ OutOfStock: sofa",
+    ] {
+        assert!(screen.contains(said), "no {said:?} in\n{screen}");
+    }
+}
+
+#[test]
+fn what_runs_has_a_timeline_without_events_too() {
+    let mut nvim = lab::start(SMALL);
+    lab::show(&mut nvim, TASK);
+    run(
+        &mut nvim,
+        "local row = double.tasks(1)[1]
+         row.state, row.place, row.result = 'STARTED', 'active', nil
+         row.queue, row.started = 'celery', double.environment.now - 75
+         row.history = {}
+         double.notify('task/watch', { row = row })",
+    );
+    let screen = nvim.wait_for_screen("▾ Timeline");
+    assert!(screen.contains("started   ┴ for 1m"), "{screen}");
+    assert!(!screen.contains("queue not known"), "{screen}");
+}
+
+/// What a person came for is the code; the path is whole in the peek and in the quickfix list.
+#[test]
+fn the_path_of_a_frame_gives_way_to_its_code() {
+    let mut nvim = lab::start(SMALL);
+    lab::load(&mut nvim, "cluster = require('cluster')");
+    lab::show(&mut nvim, TASK);
+    run(
+        &mut nvim,
+        "cluster.task.traceback.frames[1].file = '/opt/venv/lib/python3.11/site-packages/celery/app/trace.py'
+         cluster.tell('task')",
+    );
+    nvim.wait_for_screen("▾ Arguments");
+    nvim.keys("/Traceback<CR>zt");
+    let screen = nvim.wait_for_screen("celery/app/trace.py:");
+    assert!(screen.contains("gateway.pay(amount)"), "{screen}");
+}
+
+/// Frames of two exceptions are no one stack.
+#[test]
+fn an_exception_that_led_to_another_stands_between_their_frames() {
+    let mut nvim = lab::start(LARGE);
+    lab::load(&mut nvim, "cluster = require('cluster')");
+    lab::show(&mut nvim, TASK);
+    run(
+        &mut nvim,
+        "local frames = cluster.task.traceback.frames
+         frames[1].exception, frames[2].exception = \"KeyError: 'sofa'\", 'CardDeclined: no'
+         cluster.tell('task')",
+    );
+    let screen = nvim.wait_for_screen("KeyError: 'sofa'  which led to");
+    let between = screen.lines().position(|line| line.contains("which led to")).unwrap();
+    let lines: Vec<&str> = screen.lines().collect();
+    assert!(lines[between - 1].contains("in charge"), "{screen}");
+    assert!(lines[between + 1].contains("in pay"), "{screen}");
+    assert_eq!(screen.matches("which led to").count(), 1, "the last is the outcome:\n{screen}");
+}
+
+#[test]
+fn a_notice_leads_on_and_is_not_cut() {
+    let mut nvim = lab::start(SMALL);
+    run(
+        &mut nvim,
+        "double.answers['task/subscribe'] = function()
+           return nil, { code = -32033, message = 'filter, character 1: expected ' .. ('a field '):rep(9) .. 'END',
+             data = { kind = 'filter', position = 0 } }
+         end",
+    );
+    nvim.command("LazyCelery tasks stat:x");
+    let screen = nvim.wait_for_screen("i changes the filter, I clears it.");
+    assert!(screen.contains("field END"), "{screen}");
+    // Of a mistake in the settings no next attempt is planned.
+    run(
+        &mut nvim,
+        "double.tell_environment({ status = 'disconnected', error = 'broker_url: no', retry_in = vim.NIL })",
+    );
+    let screen = nvim.wait_for_screen("R tries again");
+    assert!(screen.contains("prod ○ not connected"), "{screen}");
+}
+
 /// Half of 80 columns: whole columns, and of the statusline what fits.
 #[test]
 fn half_of_eighty_columns_cuts_no_column() {

@@ -221,7 +221,8 @@ local function location(frame)
   return text.clean(("%s:%d"):format(frame.file, frame.line or 0))
 end
 
---- One line a frame, `path:line   in function   code`, aligned.
+--- One line a frame, `path:line   in function   code`, aligned. Where an exception led to another, it
+--- stands between their frames: those after it were not called by those before.
 ---@param page lazycelery.Page
 ---@param frames table[]
 local function frames_of(page, frames)
@@ -233,13 +234,16 @@ local function frames_of(page, frames)
   within = math.min(within, FUNCTION_CELLS)
   local room = page.width - CODE_CELLS - within - #"      in    "
   at = math.min(at, LOCATION_CELLS, math.max(LEAST_LOCATION, room))
-  for _, frame in ipairs(frames) do
+  for i, frame in ipairs(frames) do
     local name = text.cut(text.clean(frame["function"] or "?"), within)
     page:line({
       { text.pad(text.cut(location(frame), at, true), at), "LazyCeleryFile" },
       { "   in " .. text.pad(name, within), "LazyCeleryDim" },
       { "   " .. vim.trim(frame.code or "") },
     }, { frame = frame })
+    if frame.exception and i < #frames then
+      page:line({ { frame.exception, "LazyCeleryError" }, { "  which led to", "LazyCeleryDim" } })
+    end
   end
 end
 
