@@ -174,7 +174,7 @@ end)
 expect.equal(events[4], "LazyCeleryDisconnected prod")
 -- Neovim has told of it by itself.
 vim.cmd("messages clear")
-vim.v.errmsg = ""
+vim.cmd("let v:errmsg = ''")
 
 -- Nothing else is public.
 local public = vim.tbl_keys(lazycelery)

@@ -45,6 +45,29 @@ fn a_cluster_in_order_is_ok() {
     assert!(checks["broker"]["evidence"].as_str().unwrap().starts_with("Redis "), "{checks:#?}");
 }
 
+/// A worker shows by its tasks alone whether it sends events: a check listens for them a while.
+#[test]
+fn a_check_hears_the_tasks_that_run_meanwhile() {
+    let redis = Redis::start();
+    let _worker = CeleryWorker::start(&redis, Options::default());
+    let mut sender = Sender::start(&redis, App::Default);
+    let mut server = Server::on(&redis);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let every = std::time::Duration::from_millis(100);
+    let checks = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while stopped.recv_timeout(every) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                sender.send("lab.add", json!([1, 2]));
+            }
+        });
+        let rows = rows(&mut server, "environment/check", json!({}));
+        drop(stop);
+        rows
+    });
+    let events = checks.iter().find(|row| row["check"] == "task events").unwrap();
+    assert_eq!((&events["status"], &events["evidence"]), (&json!("ok"), &json!("on")), "{events}");
+}
+
 #[test]
 fn missing_events_are_told_with_the_fix() {
     let redis = Redis::start();
@@ -138,9 +161,18 @@ fn people_read_it_and_scripts_its_status() {
     assert!(text.contains("  ok    broker          Redis "), "{text}");
     assert!(text.contains("  warn  workers         no worker answered"), "{text}");
     assert!(text.contains("-> start one"), "{text}");
+    let (status, text) = run("amqp://localhost");
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("watching a cluster is not supported by amqp"), "{text}");
+    assert!(text.contains("-> only Redis without TLS"), "{text}");
+    redis.command::<()>(&["CONFIG", "SET", "requirepass", "secret"]);
+    let (status, text) = run(&redis.url(0));
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("NOAUTH") && text.contains("(the URL has no password)"), "{text}");
     redis.kill();
     let (status, text) = run(&redis.url(0));
     assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains(&format!("is not connected to {}: ", redis.url(0))), "{text}");
     assert!(text.contains("  FAIL  broker"), "{text}");
     assert!(!text.contains("workers  "), "what is behind it is not known: {text}");
 }

@@ -35,12 +35,16 @@ end
 ---@param page lazycelery.Page
 ---@param row table
 local function nameless(page, row)
-  local heard = vim.tbl_contains(row.history or {}, function(entry)
-    return entry.source == "event"
-  end, { predicate = true })
-  local why = heard and "No event that was seen names it: only its first one does."
-    or "Only its result was seen: a name stands there with result_extended only."
-  page:head({ { why, "LazyCeleryDim" } })
+  local sources = {}
+  for _, entry in ipairs(row.history or {}) do
+    sources[entry.source] = true
+  end
+  local why = sources.event and "No event that was seen names it: only its first one does."
+    or sources.backend
+      and "Only its result was seen: a name stands there with result_extended only."
+  if why then
+    page:head({ { why, "LazyCeleryDim" } })
+  end
 end
 
 ---@param page lazycelery.Page
