@@ -178,6 +178,8 @@ fn open(address: &Address, shared: &Shared) -> Result<Lines, String> {
     let path = &address.path;
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let watched = file.as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;
+    // Before anybody can look: the header's bytes may bring the first lines along.
+    shared.busy.store(true, Ordering::Release);
     *shared.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(File::from(watched));
     Ok(Lines { reader: BufReader::new(file), number: 0 })
 }

@@ -35,12 +35,12 @@ end
 ---@param page lazycelery.Page
 ---@param row table
 local function nameless(page, row)
-  local sources = {}
+  local seen_by = {}
   for _, entry in ipairs(row.history or {}) do
-    sources[entry.source] = true
+    seen_by[entry.source] = true
   end
-  local why = sources.event and "No event that was seen names it: only its first one does."
-    or sources.backend
+  local why = seen_by.event and "No event that was seen names it: only its first one does."
+    or seen_by.backend
       and "Only its result was seen: a name stands there with result_extended only."
   if why then
     page:head({ { why, "LazyCeleryDim" } })
