@@ -245,7 +245,7 @@ fn a_bang_skips_the_question_of_events() {
          vim.ui.select = function() asked = true end",
     );
     nvim.command("LazyCelery! events on");
-    nvim.wait_for_screen("Task events on on 1 worker");
+    nvim.wait_for_screen("Task events on: 1 worker");
     assert_eq!(value(&mut nvim, "double.last('worker/control').method"), "\"enable_events\"");
     assert_eq!(value(&mut nvim, "asked"), "nil");
 }

@@ -122,7 +122,7 @@ fn turning_from_view_to_view_is_no_fight_over_the_winbar() {
         nvim.keys("g2");
     }
     nvim.wait_for_screen("00000001");
-    assert_eq!(value(&mut nvim, "require('lazycelery.head').lost()"), "{}");
+    assert_eq!(value(&mut nvim, "require('lazycelery.head').lost('winbar')"), "{}");
 }
 
 #[test]

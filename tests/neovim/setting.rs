@@ -127,7 +127,7 @@ fn keys_of_terminal_uis_are_there_for_who_asks_and_the_help_says_so() {
     expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-tasks\"");
     nvim.keys("?");
     let help = nvim.wait_for_screen("Tasks: keys");
-    assert!(help.lines().any(|line| line.contains("g2 2")), "{help}");
+    assert!(help.lines().any(|line| line.contains("g1 1")), "{help}");
     nvim.keys("q");
     nvim.keys("f");
     expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-filter\"");
