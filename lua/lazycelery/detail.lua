@@ -39,7 +39,7 @@ function Page:push(line, spans, item)
   self.counts[self.name] = count
   local id = self.name .. ":" .. count
   table.insert(self.ids, id)
-  table.insert(self.lines, (line:gsub(" +$", "")))
+  table.insert(self.lines, text.trim_end(line))
   table.insert(self.spans, spans)
   self.items[id] = item
 end

@@ -73,6 +73,8 @@ local function params(view)
     asked.interval = config.options.interval
     asked.filter = view.filter
     asked.sort = view.sort
+    -- Of 5,000 keys most stay where they are: to read them all each time would be felt.
+    asked.moves = not view.def.global or nil
   end
   if view.def.layout == "list" then
     asked.limit = view.limit

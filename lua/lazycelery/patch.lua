@@ -61,21 +61,25 @@ local function rising(places)
   if all then
     return nil
   end
-  local tails, before = {}, {} ---@type integer[], integer[]
+  -- The index and the place at which a run of each length ends that can go on the furthest.
+  local ends, least, longest, before = {}, {}, 0, {} ---@type integer[], integer[], integer, integer[]
   for i, place in ipairs(places) do
-    local low, high = 1, #tails
+    local low, high = 1, longest
+    if longest > 0 and least[longest] < place then
+      low = longest + 1
+    end
     while low <= high do
       local middle = math.floor((low + high) / 2)
-      if places[tails[middle]] < place then
+      if least[middle] < place then
         low = middle + 1
       else
         high = middle - 1
       end
     end
-    tails[low] = i
-    before[i] = tails[low - 1] or 0
+    ends[low], least[low], before[i] = i, place, ends[low - 1] or 0
+    longest = math.max(longest, low)
   end
-  local kept, i = {}, tails[#tails] or 0
+  local kept, i = {}, ends[longest] or 0
   while i > 0 do
     kept[i] = true
     i = before[i]
@@ -87,8 +91,9 @@ end
 --- becomes `new` with as much as possible left alone.
 ---@param old string[]
 ---@param new string[]
+---@param at table<string, integer> line of each id of `old`
 ---@return integer[][]
-function M.moves(old, new)
+function M.moves(old, new, at)
   local first, last_old, last_new = differ(old, new)
   local gone, come = last_old - first + 1, last_new - first + 1
   if gone == 0 and come == 0 then
@@ -96,24 +101,23 @@ function M.moves(old, new)
   elseif gone == 0 or come == 0 then
     return { { first, gone, first, come } }
   end
-  local place, places, lines = {}, {}, {} ---@type table<string, integer>, integer[], integer[]
+  local places, lines, count = {}, {}, 0 ---@type integer[], integer[], integer
   for i = first, last_new do
-    place[new[i]] = i
-  end
-  for i = first, last_old do
-    local found = place[old[i]]
+    local found = at[new[i]]
     if found then
-      places[#places + 1], lines[#lines + 1] = found, i
+      count = count + 1
+      places[count], lines[count] = found, i
     end
   end
   local kept, hunks = rising(places), {}
   local from, start = first, first
-  for i, line in ipairs(lines) do
+  for i, place in ipairs(places) do
+    local line = lines[i] --[[@as integer]]
     if not kept or kept[i] then
-      if line > from or places[i] > start then
-        hunks[#hunks + 1] = { from, line - from, start, places[i] - start }
+      if place > from or line > start then
+        hunks[#hunks + 1] = { from, place - from, start, line - start }
       end
-      from, start = line + 1, places[i] + 1
+      from, start = place + 1, line + 1
     end
   end
   if from <= last_old or start <= last_new then

@@ -95,7 +95,7 @@ local function append(parts, spans, bytes, chunks, cells)
     if left <= 0 then
       break
     end
-    local width = text.width(piece)
+    local width = chunk[3] or text.width(piece)
     if width > left then
       piece = text.cut(piece, left)
       width = text.width(piece)
@@ -125,7 +125,8 @@ function M.cell(column, row, context)
   local cells = 0
   for _, chunk in ipairs(chunks) do
     chunk[1] = text.clean(chunk[1])
-    cells = cells + text.width(chunk[1])
+    chunk[3] = text.width(chunk[1])
+    cells = cells + chunk[3]
   end
   return chunks, cells
 end
@@ -147,8 +148,9 @@ function M.line(grid, row, context)
       grid.grown = true
     end
     if cells > place.width and column.cut == "left" and #chunks == 1 then
-      chunks[1][1] = text.cut(chunks[1][1], place.width, true)
-      cells = place.width
+      local cut = text.cut(chunks[1][1], place.width, true)
+      cells = text.width(cut)
+      chunks[1] = { cut, chunks[1][2], cells }
     end
     local before = column.align == "right" and math.max(0, place.width - cells) or 0
     if before > 0 then
@@ -163,7 +165,7 @@ function M.line(grid, row, context)
       bytes = bytes + blanks
     end
   end
-  return (table.concat(parts):gsub(" +$", "")), spans
+  return text.trim_end(table.concat(parts)), spans
 end
 
 --- Which way a sort goes.
@@ -202,7 +204,7 @@ function M.header(grid, sort, ascii, cells)
       parts[#parts + 1] = (" "):rep(spare > 0 and GAP - 1 or GAP)
     end
   end
-  return (table.concat(parts):gsub(" +$", ""))
+  return text.trim_end(table.concat(parts))
 end
 
 --- The column at a display cell (0-based).

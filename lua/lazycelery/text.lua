@@ -33,17 +33,27 @@ end
 ---@param text string
 ---@return string
 function M.clean(text)
-  if text:find("%c") then
-    text = text:gsub("%c", escape)
+  -- Nearly every text is fit as it is, and one look tells.
+  if not text:find("[%c\194\216\226]") then
+    return text
   end
-  if text:find("[\194\216\226]") then
-    text = text:gsub("\194([\128-\159])", function(byte)
-      return ("\\x%02x"):format(byte:byte())
-    end)
-    text = text:gsub("\216\156", "<061c>")
-    text = text:gsub("\226[\128\129][\128-\191]", hidden)
+  text = text:gsub("%c", escape)
+  text = text:gsub("\194([\128-\159])", function(byte)
+    return ("\\x%02x"):format(byte:byte())
+  end)
+  text = text:gsub("\216\156", "<061c>")
+  return (text:gsub("\226[\128\129][\128-\191]", hidden))
+end
+
+--- Without blanks at its end. A pattern would try at each blank of the text.
+---@param text string
+---@return string
+function M.trim_end(text)
+  local last = #text
+  while text:byte(last) == 32 do
+    last = last - 1
   end
-  return text
+  return text:sub(1, last)
 end
 
 ---@param text string

@@ -70,6 +70,7 @@
 ---@class lazycelery.Chunk
 ---@field [1] string
 ---@field [2]? string
+---@field [3]? integer display cells, once measured
 
 --- Bytes of a line (start, end) and their highlight group.
 ---@class lazycelery.Span

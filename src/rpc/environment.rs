@@ -125,6 +125,6 @@ async fn subscribe(params: Subscribe, call: Call) -> Result<Listing<EnvironmentR
     let mut query = source.query(params.filter.as_deref(), params.sort.as_deref())?;
     query.limit = bounds::limit(params.limit)?;
     let interval = feed::interval(params.interval)?;
-    let view = View { source, query, interval, paused: false, after: call.answered };
+    let view = View { source, query, interval, paused: false, moves: false, after: call.answered };
     Ok(Feed::Rows(Box::new(view)).into())
 }

@@ -3,6 +3,7 @@
 //! before was written.
 
 use super::delta::{Delta, Sent};
+use super::moves::Move;
 use super::source::Source;
 use super::typed::{Row, Typed};
 use crate::environment::Lease;
@@ -44,6 +45,8 @@ pub(super) struct View {
     pub query: Query,
     pub interval: Duration,
     pub paused: bool,
+    /// The client takes moves in place of all keys.
+    pub moves: bool,
     /// The call that asked for it is answered first.
     pub after: Answered,
 }
@@ -180,6 +183,10 @@ pub(super) struct Changed<'a, T> {
     /// Every key in order, where order or membership changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<&'a [String]>,
+    /// In place of `keys`, where the client asked for it: how the order changed, from the first
+    /// place to the last, places being those of the order before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moves: Option<&'a [Move]>,
     total: u64,
     exact: bool,
     /// Rows that lack a field the filter asks for.
@@ -211,7 +218,7 @@ async fn rows(mut views: watch::Receiver<View>, out: &mut Out<'_>) {
             if incomplete != told {
                 sent.reframed();
             }
-            if let Some(delta) = sent.advance(&page)
+            if let Some(delta) = sent.advance(&page, view.moves)
                 && !send(&view, &page, &delta, &incomplete, out).await
             {
                 return;
@@ -268,13 +275,14 @@ async fn send(
     out: &mut Out<'_>,
 ) -> bool {
     let mut chunks = delta.rows.chunks(ROWS).peekable();
-    let mut keys = delta.keys.as_deref();
+    let (mut keys, mut moves) = (delta.keys.as_deref(), delta.moves.as_deref());
     let hints = view.source.hints(&view.query, page);
     loop {
         let chunk = chunks.next().unwrap_or_default();
         let notification = Changed::<()> {
             rows: chunk.iter().filter_map(|key| view.source.row(key).map(Typed::from)).collect(),
             keys: keys.take(),
+            moves: moves.take(),
             total: page.total,
             exact: page.exact,
             undecided: NonZeroU64::new(page.undecided),

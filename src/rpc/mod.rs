@@ -16,6 +16,7 @@ mod filter;
 mod job;
 mod lifecycle;
 mod list;
+mod moves;
 mod params;
 mod queue;
 mod scope;

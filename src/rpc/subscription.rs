@@ -23,6 +23,8 @@ pub(super) struct Subscribe {
     sort: Option<String>,
     limit: Option<usize>,
     interval: Option<f64>,
+    /// Where the order changed in part, tell what moved in place of all keys.
+    moves: bool,
 }
 
 impl Subscribe {
@@ -38,6 +40,7 @@ impl Subscribe {
             query,
             interval,
             paused: false,
+            moves: self.moves,
             after: call.answered.clone(),
         })))
     }

@@ -25,6 +25,32 @@ fn on_line_one_a_list_follows() {
 }
 
 #[test]
+fn what_moved_makes_the_new_order() {
+    let mut nvim = five_tasks();
+    assert_eq!(value(&mut nvim, "double.last('task/subscribe').moves"), "true");
+    // The fourth comes to the top, before it one that is new; the last goes.
+    run(
+        &mut nvim,
+        "local new = double.tasks(1, 41)[1]
+         new.key = new.uuid
+         local fourth = double.tasks(1, 103)[1].uuid
+         double.notify('task/subscribe', {
+           rows = { new }, total = 5, exact = true,
+           moves = {
+             { from = 0, gone = 0, come = { new.key, fourth } },
+             { from = 3, gone = 2, come = {} },
+           },
+         })",
+    );
+    nvim.wait_for_screen("00000042");
+    let found: Vec<String> = lines(&mut nvim)
+        .lines()
+        .map(|line| line[line.find("00000").unwrap()..][..8].into())
+        .collect();
+    assert_eq!(found, ["00000042", "00000104", "00000101", "00000102", "00000103"]);
+}
+
+#[test]
 fn n16_elsewhere_it_holds_and_counts_until_it_is_let_go() {
     let mut nvim = five_tasks();
     nvim.keys("jj");

@@ -8,6 +8,7 @@ local M = {}
 ---@field params table
 ---@field callback fun(event: lazycelery.FeedEvent)
 ---@field id? integer the server's number
+---@field keys string[] of its window, as last told
 ---@field owed? table[] changes made while that number is on its way, each with who waits for it
 
 local known = {} ---@type table<lazycelery.Subscription, true>
@@ -83,7 +84,7 @@ end
 ---@param ready boolean there is a server to subscribe with
 ---@return lazycelery.Subscription
 function M.open(method, params, callback, ready)
-  local subscription = { method = method, params = params, callback = callback }
+  local subscription = { method = method, params = params, callback = callback, keys = {} }
   known[subscription] = true
   if ready then
     subscribe(subscription)
@@ -147,6 +148,39 @@ function M.resynchronise()
   end
 end
 
+--- An order of keys after what moved in it.
+---@param keys string[]
+---@param moves { from: integer, gone: integer, come: string[] }[]
+---@return string[]
+local function moved(keys, moves)
+  local after, count, from = {}, 0, 1
+  local function take(list, first, last)
+    for i = first, last do
+      count = count + 1
+      after[count] = list[i]
+    end
+  end
+  for _, move in ipairs(moves) do
+    take(keys, from, move.from)
+    take(move.come, 1, #move.come)
+    from = move.from + move.gone + 1
+  end
+  take(keys, from, #keys)
+  return after
+end
+
+--- A change of rows, with all keys where their order changed, however that was told.
+---@param subscription lazycelery.Subscription
+---@param result table
+---@return lazycelery.FeedResult
+local function whole(subscription, result)
+  if result.moves then
+    result.keys, result.moves = moved(subscription.keys, result.moves), nil
+  end
+  subscription.keys = result.keys or subscription.keys
+  return result
+end
+
 --- What a `…/changed` says, given to whom it concerns.
 ---@param params table
 function M.heard(params)
@@ -158,7 +192,7 @@ function M.heard(params)
     subscription.id = nil
     subscription.callback({ error = calls.normalise(params.error) })
   elseif params.result then
-    subscription.callback({ result = calls.normalise(params.result) })
+    subscription.callback({ result = whole(subscription, calls.normalise(params.result)) })
   end
 end
 

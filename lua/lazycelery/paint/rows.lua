@@ -192,7 +192,8 @@ local BLANK = { line = "", spans = {} } ---@type lazycelery.CachedLine
 ---@param view lazycelery.View
 ---@param order string[]
 local function place(view, order)
-  local hunks = patch.moves(view.shown, order)
+  local at = view.at
+  local hunks = patch.moves(view.shown, order, at)
   for i = #hunks, 1, -1 do
     local from, gone, start, come = unpack(hunks[i] --[[@as integer[] ]])
     ---@cast from integer
@@ -200,8 +201,8 @@ local function place(view, order)
     ---@cast start integer
     ---@cast come integer
     local lines = {}
-    for at = start, start + come - 1 do
-      local id = order[at] --[[@as string]]
+    for line = start, start + come - 1 do
+      local id = order[line] --[[@as string]]
       local cell = view.cells[id]
       if not cell then
         cell = BLANK
@@ -211,12 +212,15 @@ local function place(view, order)
       view.dirty[id] = true
     end
     vim.api.nvim_buf_set_lines(view.buf, from - 1, from - 1 + gone, false, lines)
+    for line = from, from + gone - 1 do
+      at[view.shown[line]] = nil
+    end
   end
-  local at = {}
+  -- The table stays, for it holds most of these ids already.
   for line, id in ipairs(order) do
     at[id] = line
   end
-  view.shown, view.at = order, at
+  view.shown = order
 end
 
 --- Makes the line of an id anew, and writes it where it differs.
