@@ -20,13 +20,26 @@ local RETRY_MS = 60
 
 M.most = rows.most
 
+--- Keeps in mind which sections each window has closed. Neovim opens them all where a window comes
+--- back to a page: there, what it had closed before counts.
+---@param view lazycelery.View
+function M.keep_folds(view)
+  if not view.paged or not view.lines then
+    return
+  end
+  local back, shut = view.back_in, view.shut or {}
+  local saved = folds.save(view.buf, view.lines, view.shown)
+  if back then
+    saved[back] = nil
+  end
+  view.shut, view.back_in = vim.tbl_extend("force", shut, saved), nil
+end
+
 --- The page of a detail; what a window has closed of it stays closed.
 ---@param view lazycelery.View
 ---@param context lazycelery.Context
 local function show_page(view, context)
-  if view.paged and view.lines then
-    view.shut = folds.save(view.buf, view.lines, view.shown)
-  end
+  M.keep_folds(view)
   local page = picture.page(view, context)
   picture.show(view, page)
   folds.restore(view.buf, page.lines, page.ids, view.paged and view.shut or nil)

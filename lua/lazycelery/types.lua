@@ -190,6 +190,7 @@
 ---@field confirming? integer
 ---@field paged? boolean the page of a detail was shown
 ---@field shut? table<integer, table<string, true>> sections that windows have closed
+---@field back_in? integer window that came back to the page, and whose folds Neovim has opened
 ---@field closed? boolean its buffer is unloaded
 ---@field asleep? boolean restored from a session: it asks nothing before it is known to be safe
 ---@field loading? boolean more parts of an answer follow

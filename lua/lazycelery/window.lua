@@ -124,30 +124,45 @@ function M.previous()
   return past[#past]
 end
 
+--- What windows of ours are set to.
+---@type table<string, string|integer|boolean>
+local usual = {
+  wrap = false,
+  -- What reaches beyond the edge shows it, and stays whole in the buffer.
+  list = true,
+  listchars = "extends:…,precedes:…",
+  spell = false,
+  colorcolumn = "",
+  cursorline = true,
+  sidescrolloff = 0,
+  foldcolumn = "0",
+}
+
+---@type table<string, table<string, string|integer|boolean>>
+local of_layout = {
+  list = { foldenable = false },
+  detail = {
+    foldmethod = "expr",
+    foldexpr = "v:lua.require'lazycelery.folds'.expr()",
+    foldtext = "v:lua.require'lazycelery.decorate'.fold()",
+    foldlevel = 99,
+    foldminlines = 0,
+    winhighlight = "Folded:NONE",
+  },
+}
+
 --- Sets the options of a window for a view of ours, and of no other buffer it shows later.
 ---@param win integer
 ---@param def lazycelery.ViewDef
 function M.options(win, def)
-  local options = vim.wo[win][0]
-  options.wrap = false
-  -- What reaches beyond the edge shows it, and stays whole in the buffer.
-  options.list = true
-  options.listchars = "extends:…,precedes:…"
-  options.spell = false
-  options.colorcolumn = ""
-  options.cursorline = true
-  options.sidescrolloff = 0
-  options.foldcolumn = "0"
-  options.fillchars = (vim.go.fillchars ~= "" and vim.go.fillchars .. "," or "") .. "eob: ,fold: "
-  if def.layout == "detail" then
-    options.foldmethod = "expr"
-    options.foldexpr = "v:lua.require'lazycelery.folds'.expr()"
-    options.foldtext = "v:lua.require'lazycelery.decorate'.fold()"
-    options.foldlevel = 99
-    options.foldminlines = 0
-    options.winhighlight = "Folded:NONE"
-  else
-    options.foldenable = false
+  local wanted = vim.tbl_extend("error", usual, of_layout[def.layout])
+  local theirs = vim.go.fillchars
+  wanted.fillchars = (theirs ~= "" and theirs .. "," or "") .. "eob: ,fold: "
+  for option, value in pairs(wanted) do
+    -- To set a fold option again would open what is closed.
+    if vim.wo[win][option] ~= value then
+      vim.wo[win][0][option] = value
+    end
   end
 end
 

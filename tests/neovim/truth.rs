@@ -46,6 +46,31 @@ fn what_reaches_beyond_the_edge_shows_it_and_stays_whole() {
     nvim.wait_for_screen("END");
 }
 
+/// Raw text that few people ask for is closed at first; what was closed is so after a look elsewhere.
+#[test]
+fn a_page_that_is_come_back_to_has_its_sections_closed() {
+    let mut nvim = lab::start(SMALL);
+    lab::load(&mut nvim, "cluster = require('cluster')");
+    lab::show(&mut nvim, "LazyCelery worker celery@web-1");
+    run(&mut nvim, "cluster.tell('worker')");
+    let closed = "vim.tbl_map(function(line) return vim.fn.foldclosed(vim.fn.search('^▾ ' .. line, 'nw')) ~= -1 end,
+        { 'Queues', 'Active', 'Statistics', 'Configuration' })";
+    lab::expect(&mut nvim, closed, "{ false, false, true, true }");
+    nvim.keys("/Queues<CR>zc/Statistics<CR>zo");
+    lab::expect(&mut nvim, closed, "{ true, false, false, true }");
+    nvim.command("split");
+    lab::expect(&mut nvim, closed, "{ true, false, false, true }");
+    nvim.command("only");
+    for way_back in ["q", ":LazyCelery worker celery@web-1<CR>"] {
+        nvim.keys("-");
+        lab::expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-workers\"");
+        nvim.keys(way_back);
+        lab::expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-worker\"");
+        run(&mut nvim, "cluster.tell('worker')");
+        lab::expect(&mut nvim, closed, "{ true, false, false, true }");
+    }
+}
+
 /// What a message said while it waited is still what it said; that it waits is not.
 #[test]
 fn a_finished_task_is_not_said_to_be_in_its_queue() {
