@@ -6,6 +6,9 @@ local M = {}
 
 local NOTE_COLUMN = 100
 
+--- Cells that the names of fields have at least.
+local NAME_CELLS = 12
+
 ---@class lazycelery.Page
 ---@field width integer
 ---@field items table<string, any>
@@ -94,10 +97,13 @@ end
 ---@param value string|number|boolean
 ---@param group? string
 ---@param item? any
-function Page:field(name, value, group, item)
-  local label = text.pad(name, 14)
+---@param cells? integer of the names, where several stand in a column
+function Page:field(name, value, group, item, cells)
+  cells = math.max(cells or 0, NAME_CELLS)
+  local label = text.pad(text.cut(name, cells), cells) .. "  "
   for i, line in ipairs(vim.split(tostring(value), "\n")) do
-    self:line({ { i == 1 and label or (" "):rep(14), "LazyCeleryDim" }, { line, group } }, item)
+    local before = i == 1 and label or (" "):rep(text.width(label))
+    self:line({ { before, "LazyCeleryDim" }, { line, group } }, item)
   end
 end
 

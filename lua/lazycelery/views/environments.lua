@@ -1,5 +1,6 @@
 --- Every environment that is configured: which are connected, what goes on in each. Looking connects
 --- none.
+local column = require("lazycelery.column")
 local environment = require("lazycelery.environment")
 local format = require("lazycelery.format")
 
@@ -43,20 +44,25 @@ local events = {
   off = { "off", "LazyCeleryWarn" },
 }
 
---- A figure that nobody tells any more is dim.
+--- Nobody tells any more what happens there.
+---@param row lazycelery.EnvironmentRow
+---@return boolean
+local function is_past(row)
+  return environment.is_past(row.name)
+end
+
 ---@param row lazycelery.EnvironmentRow
 ---@return string?
 local function how_told(row)
-  return environment.is_past(row.name) and "LazyCeleryDim" or nil
+  return is_past(row) and "LazyCeleryDim" or nil
 end
 
----@param field string
----@return fun(row: lazycelery.EnvironmentRow): string?, string?
-local function count(field)
-  return function(row)
-    local number = row.counts and row.counts[field]
-    return number and format.count(number), how_told(row)
-  end
+---@param spec table a column whose field is one of `counts`
+---@return lazycelery.Column
+local function count(spec)
+  return column.figure(spec, function(row)
+    return row.counts and row.counts[spec.field]
+  end, format.count, how_told)
 end
 
 --- Why it is not connected, else where it is.
@@ -101,53 +107,17 @@ return {
       format = name,
     },
     { field = "status", title = "STATUS", sort = "status", rank = 2, min = 13, format = status },
-    {
-      field = "workers",
-      sort = "workers",
-      title = "WORKERS",
-      rank = 3,
-      min = 7,
-      align = "right",
-      format = count("workers"),
-    },
-    {
-      field = "active",
-      sort = "active",
-      title = "ACTIVE",
-      rank = 4,
-      min = 6,
-      align = "right",
-      format = count("active"),
-    },
-    {
-      field = "queued",
-      sort = "queued",
-      title = "QUEUED",
-      rank = 5,
-      min = 7,
-      align = "right",
-      format = count("queued"),
-    },
-    {
-      field = "tasks",
-      sort = "tasks",
-      title = "TASKS",
-      rank = 7,
-      min = 9,
-      align = "right",
-      format = count("tasks"),
-    },
-    {
-      field = "received",
-      sort = "received",
-      title = "IN/s",
-      rank = 8,
-      min = 7,
-      align = "right",
-      format = function(row)
-        return row.rates and row.rates.received and format.rate(row.rates.received)
+    count({ field = "workers", title = "WORKERS", sort = "workers", rank = 3, min = 7 }),
+    count({ field = "active", title = "ACTIVE", sort = "active", rank = 4, min = 6 }),
+    count({ field = "queued", title = "QUEUED", sort = "queued", rank = 5, min = 7 }),
+    count({ field = "tasks", title = "TASKS", sort = "tasks", rank = 7, min = 9 }),
+    column.figure(
+      { field = "received", title = "IN/s", sort = "received", rank = 8, min = 7 },
+      function(row)
+        return row.rates and not is_past(row) and row.rates.received or nil
       end,
-    },
+      format.rate
+    ),
     {
       field = "events",
       title = "TASK EVENTS",
@@ -155,7 +125,7 @@ return {
       rank = 9,
       min = 11,
       format = function(row)
-        local found = events[row.events]
+        local found = not is_past(row) and events[row.events]
         if found then
           return found[1], found[2]
         end

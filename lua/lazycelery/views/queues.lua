@@ -1,5 +1,8 @@
 --- The queues of an environment: what waits, what is out, how fast it goes.
+local column = require("lazycelery.column")
 local format = require("lazycelery.format")
+
+local figure, member = column.figure, column.member
 
 --- Messages at each priority step that holds any, where they are at more than the lowest.
 ---@param row table
@@ -61,20 +64,10 @@ local function history(row, context)
   return format.spark(points, context.ascii), rising and "LazyCeleryWarn" or "LazyCeleryOk"
 end
 
----@param field string
----@return fun(row: table): string?
-local function rate(field)
-  return function(row)
-    return row[field] and format.rate(row[field])
-  end
-end
-
----@param field string
----@return fun(row: table): string?
-local function count(field)
-  return function(row)
-    return row[field] and format.count(row[field])
-  end
+---@param row table
+---@return string? group
+local function stuck(row)
+  return is_stuck(row) and "LazyCeleryError" or nil
 end
 
 ---@type lazycelery.ViewDef
@@ -111,8 +104,7 @@ return {
         if row.fanout then
           return "fanout", "LazyCeleryDim"
         end
-        return row.messages and format.count(row.messages),
-          is_stuck(row) and "LazyCeleryError" or nil
+        return row.messages and format.count(row.messages), stuck(row)
       end,
     },
     {
@@ -123,48 +115,37 @@ return {
       max = 40,
       format = priorities,
     },
-    {
+    figure({
       field = "unacked",
       title = "UNACKED",
       rank = 3,
       min = 7,
-      align = "right",
       sort = "unacked",
       descending = true,
-      format = count("unacked"),
-    },
-    {
+    }, member("unacked"), format.count),
+    figure({
       field = "consumers",
       title = "CONSUMERS",
       rank = 4,
       min = 9,
-      align = "right",
       sort = "consumers",
-      format = function(row)
-        return row.consumers and format.count(row.consumers),
-          is_stuck(row) and "LazyCeleryError" or nil
-      end,
-    },
-    {
+    }, member("consumers"), format.count, stuck),
+    figure({
       field = "incoming",
       title = "IN/s",
       rank = 7,
       min = 7,
-      align = "right",
       sort = "incoming_rate",
       descending = true,
-      format = rate("incoming_rate"),
-    },
-    {
+    }, member("incoming_rate"), format.rate),
+    figure({
       field = "outgoing",
       title = "OUT/s",
       rank = 8,
       min = 7,
-      align = "right",
       sort = "outgoing_rate",
       descending = true,
-      format = rate("outgoing_rate"),
-    },
+    }, member("outgoing_rate"), format.rate),
     { field = "history", title = "LAST 15 min", rank = 9, min = 15, format = history },
     {
       field = "oldest",

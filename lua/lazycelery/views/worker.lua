@@ -1,6 +1,7 @@
 --- One worker: its pool, its queues, what it runs, what it knows.
 local format = require("lazycelery.format")
 local state = require("lazycelery.state")
+local text = require("lazycelery.text")
 
 local groups = {
   online = "LazyCeleryOk",
@@ -17,22 +18,39 @@ local function as_of(row, what, context)
   return at and ("as of %s"):format(context:clock(at)) or nil
 end
 
---- A value of stats or conf, whatever it is, as lines `a.b   value`.
----@param page lazycelery.Page
+--- Cells that the names of statistics and settings have at most.
+local NAME_CELLS = 40
+
+--- A value of stats or conf, whatever it is, as fields `a.b   value`.
+---@param fields { [1]: string, [2]: any }[]
 ---@param prefix string
 ---@param value any
-local function tree(page, prefix, value)
+local function flatten(fields, prefix, value)
   if type(value) ~= "table" then
-    return page:field(prefix, value)
+    fields[#fields + 1] = { prefix, value }
   elseif vim.islist(value) then
     local parts = vim.tbl_map(function(inner)
       return type(inner) == "table" and vim.inspect(inner, { newline = " ", indent = "" })
         or tostring(inner)
     end, value)
-    return page:field(prefix, table.concat(parts, ", "))
+    fields[#fields + 1] = { prefix, table.concat(parts, ", ") }
+  else
+    for key, inner in vim.spairs(value) do
+      flatten(fields, prefix == "" and tostring(key) or prefix .. "." .. key, inner)
+    end
   end
-  for key, inner in vim.spairs(value) do
-    tree(page, prefix == "" and tostring(key) or prefix .. "." .. key, inner)
+end
+
+---@param page lazycelery.Page
+---@param value table
+local function tree(page, value)
+  local fields, cells = {}, 0
+  flatten(fields, "", value)
+  for _, field in ipairs(fields) do
+    cells = math.max(cells, text.width(text.clean(field[1])))
+  end
+  for _, field in ipairs(fields) do
+    page:field(text.clean(field[1]), field[2], nil, nil, math.min(cells, NAME_CELLS))
   end
 end
 
@@ -155,11 +173,11 @@ local function compose(page, row, context)
   end
   if row.stats then
     page:section("Statistics", as_of(row, "stats", context))
-    tree(page, "", row.stats)
+    tree(page, row.stats)
   end
   if row.conf then
     page:section("Configuration", as_of(row, "conf", context))
-    tree(page, "", row.conf)
+    tree(page, row.conf)
   end
 end
 

@@ -1,5 +1,8 @@
 --- The workers of an environment.
+local column = require("lazycelery.column")
 local format = require("lazycelery.format")
+
+local figure, member = column.figure, column.member
 
 local states = {
   online = { "●", "up", "LazyCeleryOk" },
@@ -129,32 +132,24 @@ return {
       descending = true,
       format = active,
     },
-    {
+    figure({
       field = "started",
       title = "STARTED",
       rank = 8,
       min = 9,
-      align = "right",
       sort = "processed",
       descending = true,
-      format = function(row)
-        return row.processed and format.count(row.processed)
-      end,
-    },
+    }, member("processed"), format.count),
     { field = "failed", title = "FAILED", rank = 3, min = 6, align = "right", format = failed },
-    {
+    figure({
       field = "runtime",
       title = "RUNTIME",
       rank = 6,
       min = 7,
       max = 9,
-      align = "right",
       sort = "runtime",
       descending = true,
-      format = function(row)
-        return row.runtime and format.duration(row.runtime)
-      end,
-    },
+    }, member("runtime"), format.duration),
     { field = "load", title = "LOAD 1/5/15", rank = 9, min = 14, format = load },
     {
       field = "cpu",
@@ -166,16 +161,12 @@ return {
         return row.cpu and ("%.0f %%"):format(row.cpu * 100)
       end,
     },
-    {
+    figure({
       field = "memory",
       title = "MEM",
       rank = 11,
       min = 5,
-      align = "right",
-      format = function(row)
-        return row.memory and format.bytes(row.memory)
-      end,
-    },
+    }, member("memory"), format.bytes),
     {
       field = "up",
       title = "UP",
