@@ -17,7 +17,10 @@ const EVENTS: usize = 200;
 const ROWS: usize = 5_000;
 const CHANGES: usize = 5_000;
 
-/// Prints both, as rows of a table.
+/// Updates of an hour, at the view's interval of 100 ms.
+const AN_HOUR: usize = 36_000;
+
+/// Prints all, as rows of tables.
 pub fn measure() {
     println!("\n| figure | times | p50 ms | p99 ms | max ms |");
     println!("|---|--:|--:|--:|--:|");
@@ -27,7 +30,12 @@ pub fn measure() {
     let mut nvim = watching(&redis, &worker.hostname());
     row("event to changed screen", (0..EVENTS).map(|event| to_screen(&redis, &mut nvim, event)));
     drop(nvim);
-    row("turn of the main loop, 5,000 rows changing", turns(&redis).into_iter());
+    let mut nvim = five_thousand(&redis);
+    row("turn of the main loop, 5,000 rows changing", turns(&redis, &mut nvim).into_iter());
+    let [before, after] = an_hour(&redis, &mut nvim);
+    println!("\n| Neovim holds, with 5,000 rows | Lua MB | process MB |\n|---|--:|--:|");
+    println!("| at first | {:.1} | {:.0} |", before[0], before[1]);
+    println!("| after an hour's worth of updates | {:.1} | {:.0} |", after[0], after[1]);
 }
 
 fn first_worker(redis: &Redis) -> Duration {
@@ -63,9 +71,8 @@ fn to_screen(redis: &Redis, nvim: &mut Neovim, event: usize) -> Duration {
     began.elapsed()
 }
 
-/// A view of 5,000 tasks, all of which change, a thousand a second and in any order; how long each
-/// turn of Neovim's main loop is, as a timer in it sees that is due every millisecond.
-fn turns(redis: &Redis) -> Vec<Duration> {
+/// A view of 5,000 tasks.
+fn five_thousand(redis: &Redis) -> Neovim {
     let mut nvim = Neovim::start(Size(200, 50), &["--broker", &redis.url(0)]);
     nvim.command("LazyCelery tasks");
     nvim.wait_for_screen("prod");
@@ -77,6 +84,12 @@ fn turns(redis: &Redis) -> Vec<Duration> {
         nvim.keys("G");
     }
     nvim.keys("gg");
+    nvim
+}
+
+/// All of them change, a thousand a second and in any order; how long each turn of Neovim's main
+/// loop is, as a timer in it sees that is due every millisecond.
+fn turns(redis: &Redis, nvim: &mut Neovim) -> Vec<Duration> {
     nvim.lua(
         "turns, last = {}, vim.uv.hrtime()
          watch = vim.uv.new_timer()
@@ -94,6 +107,28 @@ fn turns(redis: &Redis) -> Vec<Duration> {
     let turns = nvim.lua("watch:stop() return turns", vec![]);
     let nanos = turns.as_array().unwrap().iter().filter_map(|turn| turn.as_f64());
     nanos.map(|nanos| Duration::from_secs_f64(nanos / 1e9)).collect()
+}
+
+/// What Neovim holds before an hour's worth of updates, and after it.
+fn an_hour(redis: &Redis, nvim: &mut Neovim) -> [[f64; 2]; 2] {
+    let source = include_str!("hour.lua");
+    nvim.lua(&format!("hour = (function() {source} end)()"), vec![]);
+    while nvim.lua("return hour.known()", vec![]).as_bool() != Some(true) {
+        publish(redis, 0, "started", json!({}));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let before = held(nvim);
+    nvim.lua("hour.begin(...)", vec![AN_HOUR.into()]);
+    while nvim.lua("return hour.over", vec![]).as_bool() != Some(true) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    [before, held(nvim)]
+}
+
+/// Megabytes of its Lua, and of the whole process.
+fn held(nvim: &mut Neovim) -> [f64; 2] {
+    let held = nvim.lua("return hour.held()", vec![]);
+    [0, 1].map(|at| held[at].as_f64().unwrap())
 }
 
 fn publish(redis: &Redis, task: usize, what: &str, more: serde_json::Value) {

@@ -89,6 +89,7 @@
 ---@field now fun(): integer
 ---@field hrtime fun(): number
 ---@field gettimeofday fun(): integer, integer
+---@field resident_set_memory fun(): integer
 ---@field new_timer fun(): uv.uv_timer_t?
 ---@field fs_stat fun(path: string): { type: string, size: integer }?
 ---@field os_homedir fun(): string
