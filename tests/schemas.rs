@@ -108,6 +108,15 @@ pub fn check(messages: impl IntoIterator<Item = (bool, Value)>) {
     }
 }
 
+/// Checks one answer or notification that something else than the server gave.
+pub fn check_one(method: &str, params: &Value, result: &Value) {
+    if method.ends_with("/changed") {
+        notification(method, result);
+    } else {
+        answer(method, params, result);
+    }
+}
+
 fn answer(method: &str, params: &Value, result: &Value) {
     let described = schemas().methods.get(method);
     let described = described.unwrap_or_else(|| panic!("rpc.discover lacks {method}"));

@@ -25,6 +25,25 @@ fn a_name_of_ninety_characters_is_cut_from_the_left_and_whole_in_the_peek() {
     }
 }
 
+/// The subject is cut; what it is of, and the badge, stay whole and apart.
+#[test]
+fn a_page_of_a_long_or_wide_name_has_a_whole_header() {
+    let long = format!("shop.{}.charge", "very_long_module_name.".repeat(4));
+    for name in [long, "倉庫".repeat(30)] {
+        let mut nvim = lab::start(SMALL);
+        lab::load(&mut nvim, "cluster = require('cluster')");
+        lab::show(&mut nvim, TASK);
+        run(&mut nvim, &format!("cluster.task.name = '{name}' cluster.tell('task')"));
+        nvim.wait_for_screen("prod ●");
+        run(&mut nvim, "double.tell_environment({ status = 'disconnected' })");
+        let screen = nvim.wait_for_screen("prod ○ retrying");
+        let header = screen.lines().next().unwrap();
+        assert!(header.starts_with(" …"), "{screen}");
+        assert!(header.contains("  5f2c9e10  as of 12:04:40  "), "{screen}");
+        assert!(header.contains("  prod ○ retrying"), "{screen}");
+    }
+}
+
 #[test]
 fn wide_and_hostile_text_keeps_its_columns() {
     let mut nvim = lab::open(LARGE, "LazyCelery tasks");

@@ -20,6 +20,7 @@ M.workers = {
   {
     hostname = "celery@gpu-1",
     status = "lost",
+    evidence = "no heartbeat for a minute",
     pool = "solo",
     concurrency = 1,
     active = 0,
@@ -33,6 +34,7 @@ M.workers = {
   {
     hostname = "celery@web-1",
     status = "online",
+    evidence = "heartbeats arrive",
     pool = "prefork",
     concurrency = 4,
     active = 3,
@@ -51,6 +53,7 @@ M.workers = {
   {
     hostname = "celery@web-2",
     status = "silent",
+    evidence = "heartbeats stopped",
     pool = "threads",
     concurrency = 8,
     active = 8,
@@ -135,10 +138,10 @@ M.task = vim.tbl_extend("force", M.tasks[1], {
   root_id = "90ab0000-3b7e-4d1c-9a55-0f6f3e2d1c77",
   parent_id = "11cd0000-3b7e-4d1c-9a55-0f6f3e2d1c77",
   history = {
-    { type = "task-sent", at = NOW - 9.05, source = "event" },
-    { type = "task-received", at = NOW - 9, source = "event" },
-    { type = "task-started", at = NOW - 7.8, source = "event" },
-    { type = "task-failed", at = NOW - 7.68, source = "event" },
+    { type = "task-sent", at = NOW - 9.05, seen = NOW - 9.05, source = "event" },
+    { type = "task-received", at = NOW - 9, seen = NOW - 9, source = "event" },
+    { type = "task-started", at = NOW - 7.8, seen = NOW - 7.8, source = "event" },
+    { type = "task-failed", at = NOW - 7.68, seen = NOW - 7.68, source = "event" },
   },
   attempts = {
     {
@@ -191,6 +194,13 @@ M.task = vim.tbl_extend("force", M.tasks[1], {
   },
 })
 
+--- A queue as the worker that consumes it tells it.
+---@param entry table
+---@return table
+local function consumed(entry)
+  return vim.tbl_extend("force", entry, { raw = entry })
+end
+
 --- A task as the worker that runs or holds it tells it.
 ---@param row table
 ---@return table
@@ -209,28 +219,47 @@ end
 M.worker = vim.tbl_extend("force", M.workers[2], {
   pid = 4242,
   software = { ident = "py-celery", version = "5.7.0", system = "Linux" },
-  evidence = "heartbeats arrive",
   reserved = 4,
   failed = 12,
   skew = 0.01,
   as_of = { stats = NOW - 3, active_tasks = NOW - 2, conf = NOW - 40 },
   active_queues = {
-    { name = "celery", exchange = "celery", exchange_type = "direct", routing_key = "celery" },
-    { name = "high", exchange = "orders", exchange_type = "topic", routing_key = "orders.*" },
+    consumed({
+      name = "celery",
+      exchange = "celery",
+      exchange_type = "direct",
+      routing_key = "celery",
+    }),
+    consumed({
+      name = "high",
+      exchange = "orders",
+      exchange_type = "topic",
+      routing_key = "orders.*",
+    }),
   },
   active_tasks = { held(M.tasks[2]) },
   reserved_tasks = {},
   scheduled_tasks = { held(M.tasks[6]) },
   registered = {
     { name = "shop.tasks.charge", info = { max_retries = 3, acks_late = false } },
-    { name = "shop.tasks.report", info = {} },
+    { name = "shop.tasks.report", info = vim.empty_dict() },
   },
   stats = { total = { ["shop.tasks.charge"] = 120341 }, pool = { processes = { 1, 2, 3, 4 } } },
   conf = { broker_url = "redis://:***@localhost:6379/0" },
 })
 
+--- One that was never connected has no counts.
+---@param more table
+---@return table
+local function environment(more)
+  local row = { missed = {}, production = false, read_only = false }
+  local of_all = more.counts and { dropped = 0, undecodable = 0 }
+  local counts = of_all and vim.tbl_extend("force", of_all, more.counts)
+  return vim.tbl_extend("force", row, more, { counts = counts })
+end
+
 M.environments = {
-  {
+  environment({
     name = "batch",
     transport = "redis",
     url = "redis://:***@batch:6379/1",
@@ -238,12 +267,12 @@ M.environments = {
     error = "Connection refused",
     url_from = "config.toml",
     counts = { workers = 2, tasks = 311, queues = 1, active = 0, queued = 12 },
-  },
-  vim.tbl_extend("force", double.environment, {
+  }),
+  environment(vim.tbl_extend("force", double.environment, {
     production = true,
     url_from = "config.toml",
-  }),
-  {
+  })),
+  environment({
     name = "staging",
     transport = "redis",
     url = "redis://staging:6379/0",
@@ -252,8 +281,13 @@ M.environments = {
     events = "off",
     counts = { workers = 1, tasks = 12, queues = 1, active = 0, queued = 0 },
     read_only = true,
-  },
-  { name = "test", url = "redis://localhost:6379/9", status = "idle", url_from = "config.toml" },
+  }),
+  environment({
+    name = "test",
+    url = "redis://localhost:6379/9",
+    status = "idle",
+    url_from = "config.toml",
+  }),
 }
 
 M.queues = {
@@ -305,6 +339,7 @@ local function messages()
     key = "tag-4",
     position = 3,
     priority = 0,
+    retries = 0,
     bytes = 77,
     undecodable = "content type application/x-python-serialize",
   }
@@ -324,7 +359,9 @@ function M.tell(view)
   if noun then
     double.list(noun, vim.deepcopy(M[view]))
   elseif view ~= "messages" then
-    double.notify(view .. "/watch", { row = vim.deepcopy(M[view]) })
+    local row = vim.deepcopy(M[view])
+    row.key = row.uuid or row.hostname
+    double.notify(view .. "/watch", { row = row })
   end
 end
 

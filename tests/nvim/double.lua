@@ -7,6 +7,7 @@ local M = {
   held = {}, ---@type table<string, fun()[]> methods whose answers wait for `release`
   subscriptions = {}, ---@type table<integer, { method: string, params: table }>
   methods = {}, ---@type string[] what it says it can be asked
+  said = {}, ---@type { method: string, params: table?, result: any }[] answers and notifications
   starts = 0,
   feeds = 0, -- ever subscribed to, environments apart
 }
@@ -21,8 +22,20 @@ M.environment = {
   url = "redis://:***@localhost:6379/0",
   status = "connected",
   events = "flowing",
-  counts = { workers = 3, tasks = 48210, queues = 5, active = 12, queued = 1204 },
+  url_from = "CELERY_BROKER_URL",
+  counts = {
+    workers = 3,
+    tasks = 48210,
+    queues = 5,
+    active = 12,
+    queued = 1204,
+    dropped = 0,
+    undecodable = 0,
+  },
   rates = { received = 82, succeeded = 81.4, failed = 0.6 },
+  missed = {},
+  production = false,
+  read_only = false,
   now = 1795521880, -- 2026-11-24 12:04:40 UTC
 }
 
@@ -73,6 +86,14 @@ local function answer(method, params)
   return nil, { code = -32601, message = "no method " .. method }
 end
 
+--- Notes what is said, as it is said: who hears it may change it.
+---@param method string
+---@param params table?
+---@param result any
+local function note(method, params, result)
+  table.insert(M.said, vim.deepcopy({ method = method, params = params, result = result }))
+end
+
 --- Lets the answers go that `held` keeps.
 ---@param method string
 function M.release(method)
@@ -88,9 +109,11 @@ end
 ---@param result table
 function M.tell(id, result)
   local said, to = { subscription = id, result = vim.deepcopy(result) }, dispatchers
+  local method = M.subscriptions[id].method:match("^[^/]+") .. "/changed"
+  note(method, nil, result)
   -- As on the wire: after the answers that are on their way already.
   vim.schedule(function()
-    to.notification(M.subscriptions[id].method:match("^[^/]+") .. "/changed", said)
+    to.notification(method, said)
   end)
 end
 
@@ -98,14 +121,9 @@ end
 ---@param method string
 ---@param result table
 function M.notify(method, result)
-  local noun = method:match("^[^/]+")
   for id, subscription in vim.spairs(M.subscriptions) do
     if subscription.method == method then
-      local said, to = { subscription = id, result = vim.deepcopy(result) }, dispatchers
-      -- As on the wire: after the answers that are on their way already.
-      vim.schedule(function()
-        to.notification(noun .. "/changed", said)
-      end)
+      M.tell(id, result)
     end
   end
 end
@@ -206,6 +224,9 @@ local function start(_, given)
       table.insert(M.calls, { method = method, params = vim.deepcopy(params), id = id })
       if not M.silent[method] then
         local result, err = answer(method, vim.deepcopy(params))
+        if not err then
+          note(method, params, result)
+        end
         local function deliver()
           if mine == dispatchers then
             callback(err, result)
