@@ -10,7 +10,7 @@ mod manual;
 use arguments::{Arguments, Command};
 use clap::Parser;
 use lazycelery::config::Config;
-use lazycelery::environment::{self, Environments};
+use lazycelery::environment::{self, Environment, Environments, Look};
 use lazycelery::server::{Ended, Session, serve, stdio};
 use lazycelery::{Error, Result, rpc};
 use std::io::{self, Write};
@@ -30,11 +30,15 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(status) => status.into(),
         Err(error) => {
-            // The only line that stderr ever sees; if it cannot be written, the status still tells.
-            let _ = writeln!(io::stderr(), "{}", sentence(&error));
+            tell(&sentence(&error));
             USAGE.into()
         }
     }
+}
+
+/// The only line that stderr ever sees: if it cannot be written, the status still tells.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// `file:line:column: what is wrong`, where there is a file.
@@ -110,6 +114,22 @@ fn serve_stdio(runtime: &Runtime, environments: &Arc<Environments>) -> Result<u8
 
 /// Records the default environment until a signal.
 async fn record(environments: &Environments, file: &Path) -> Result<u8> {
-    environment::record(&environments.get(None)?, file, stdio::signal()).await?;
-    Ok(0)
+    let environment = environments.get(None)?;
+    tokio::select! {
+        // The recording begins before anyone asks how it goes.
+        biased;
+        ended = environment::record(&environment, file, stdio::signal()) => ended.map(|()| 0),
+        () = announce(&environment, file) => Ok(0),
+    }
+}
+
+/// Says once how a recording goes, to who waits before a silent terminal; then never ends.
+async fn announce(environment: &Environment, file: &Path) {
+    let (name, file) = (environment.name(), file.display());
+    let how = match environment.fresh(&[Look::Roll]).await {
+        Ok(_) => format!("recording `{name}` into {file}"),
+        Err(error) => format!("{error}; it is tried again"),
+    };
+    tell(&format!("lazycelery: {how}, until Ctrl-C"));
+    std::future::pending().await
 }

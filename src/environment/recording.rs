@@ -5,7 +5,7 @@ use super::{Environment, Need};
 use crate::error::{Error, Result};
 use crate::state::{Kind, Observation};
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -71,12 +71,14 @@ pub async fn record(
         reason,
         position: None,
     };
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| refused(error.to_string()))?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
+        |error| match error.kind() {
+            ErrorKind::AlreadyExists => {
+                refused("the file exists: a recording replaces none".into())
+            }
+            _ => refused(error.to_string()),
+        },
+    )?;
     environment.0.recorder.start(file).map_err(|error| refused(error.to_string()))?;
     let lease = environment.lease(&[Need::Workers, Need::Tasks, Need::Queues]);
     stop.await;

@@ -8,8 +8,10 @@ use crate::support::wait::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 
 fn play(file: &Path, options: &str) -> Server {
     let url = format!("replay:{}{options}", file.display());
@@ -54,6 +56,31 @@ fn what_was_recorded_is_there_again() {
         .unwrap();
     assert_eq!(again.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&again.stderr).contains("exists"), "{again:?}");
+}
+
+/// Whoever records waits before a silent terminal, perhaps for hours: it says how that goes.
+#[test]
+fn a_recorder_says_where_it_records_or_why_it_cannot_yet() {
+    let redis = Redis::start();
+    let home = tempfile::tempdir().unwrap();
+    let first_line = |name: &str, url: &str| {
+        let mut recorder = command(home.path())
+            .args(["--broker", url, "record"])
+            .arg(home.path().join(name))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(recorder.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        kill_process(Pid::from_child(&recorder), Signal::TERM).unwrap();
+        assert!(recorder.wait().unwrap().success(), "{line}");
+        line
+    };
+    let line = first_line("alive", &redis.url(0));
+    assert!(line.starts_with("lazycelery: recording `default` into "), "{line}");
+    let line = first_line("dead", "redis://127.0.0.1:1/0");
+    assert!(line.contains("not connected to redis://127.0.0.1:1/0: "), "{line}");
+    assert!(line.ends_with("; it is tried again, until Ctrl-C\n"), "{line}");
 }
 
 #[test]
