@@ -98,6 +98,14 @@ fn a_late_completion_changes_nothing() {
 fn the_command_line_completes_fields_and_what_open_views_hold() {
     let mut nvim = lab::start(SMALL);
     run(&mut nvim, COMPLETES);
+    // Before any task was shown: a first view of another kind is enough.
+    lab::show(&mut nvim, "LazyCelery workers");
+    run(&mut nvim, "double.list('worker', {})");
+    expect(
+        &mut nvim,
+        "require('lazycelery.filter.complete').words('task', 'st')",
+        r#"{ "state:" }"#,
+    );
     lab::show(&mut nvim, "LazyCelery tasks");
     tasks(&mut nvim, 1, 0);
     nvim.wait_for_screen("00000001");

@@ -5,8 +5,9 @@ local registry = require("lazycelery.registry")
 
 local M = {}
 
---- Fields of each noun, as the server told them.
+--- Fields of each noun whose lists take a filter, as the server told them.
 local fields = {} ---@type table<string, string[]>
+local nouns = { "worker", "task", "queue" }
 
 --- Members of a row that are not called as the field is.
 local members = {
@@ -27,16 +28,17 @@ end
 ---@field items { text: string, kind: string, detail?: string }[]
 
 --- Asks what may stand at a position of a filter; an older server is not asked.
----@param view lazycelery.View
+---@param view lazycelery.View of whose environment
+---@param noun string
 ---@param text string
 ---@param position integer characters
 ---@param callback fun(found: lazycelery.Completion)
-local function ask(view, text, position, callback)
+local function ask(view, noun, text, position, callback)
   if not is_known("filter/complete") then
     return
   end
   client.request("filter/complete", {
-    noun = view.def.noun,
+    noun = noun,
     text = text,
     position = position,
     environment = not view.def.global and view.id.environment or nil,
@@ -47,21 +49,22 @@ local function ask(view, text, position, callback)
   end)
 end
 
---- Learns the fields of a view's noun, once, for the command line.
+--- Learns the fields of all nouns, once, for the command line: with the first view that takes a
+--- filter, since `:LazyCelery tasks …` may be typed before any task was shown.
 ---@param view lazycelery.View
 function M.learn(view)
-  local noun = view.def.noun
-  if fields[noun] or not view.def.filtered then
-    return
-  end
-  ask(view, "", 0, function(found)
-    fields[noun] = {}
-    for _, item in ipairs(found.items) do
-      if item.kind == "field" then
-        table.insert(fields[noun], item.text)
-      end
+  for _, noun in ipairs(view.def.filtered and nouns or {}) do
+    if not fields[noun] then
+      ask(view, noun, "", 0, function(found)
+        fields[noun] = {}
+        for _, item in ipairs(found.items) do
+          if item.kind == "field" then
+            table.insert(fields[noun], item.text)
+          end
+        end
+      end)
     end
-  end)
+  end
 end
 
 --- Opens the menu where the cursor is, if the line still reads as it did when it was asked.
@@ -69,7 +72,7 @@ end
 function M.menu(view)
   local line, column = vim.api.nvim_get_current_line(), vim.fn.col(".") - 1
   local buf = vim.api.nvim_get_current_buf()
-  ask(view, line, vim.fn.strchars(line:sub(1, column)), function(found)
+  ask(view, view.def.noun, line, vim.fn.strchars(line:sub(1, column)), function(found)
     local same = vim.api.nvim_get_current_buf() == buf
       and vim.api.nvim_get_current_line() == line
       and vim.fn.col(".") - 1 == column
