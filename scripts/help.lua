@@ -75,18 +75,52 @@ local function key_lines(list)
   return lines
 end
 
+--- The definitions of views that pass a test, in the order of their names.
+---@param test fun(def: lazycelery.ViewDef): boolean?
+---@return lazycelery.ViewDef[]
+local function views(test)
+  local found = {}
+  for _, path in ipairs(vim.fn.globpath(root, "lua/lazycelery/views/*.lua", true, true)) do
+    local def = require("lazycelery.views." .. vim.fn.fnamemodify(path, ":t:r"))
+    if test(def) then
+      found[#found + 1] = def
+    end
+  end
+  return found
+end
+
+---@param test fun(def: lazycelery.ViewDef): boolean?
+---@return string
+local function named(test)
+  return table.concat(
+    vim.tbl_map(function(def)
+      return def.name
+    end, views(test)),
+    ", "
+  )
+end
+
 function blocks.keys()
   local lines = { "Everywhere: ~" }
   vim.list_extend(lines, key_lines(keys.everywhere))
   vim.list_extend(lines, { "", "In lists: ~" })
   vim.list_extend(lines, key_lines(keys.lists))
-  vim.list_extend(lines, { "", "In lists that take a filter (workers, tasks, queues): ~" })
+  local filtered = named(function(def)
+    return def.filtered
+  end)
+  vim.list_extend(lines, { "", ("In lists that take a filter (%s): ~"):format(filtered) })
   vim.list_extend(lines, key_lines(keys.filtered))
-  vim.list_extend(lines, { "", "In details (worker, task): ~" })
+  local details = named(function(def)
+    return def.layout ~= "list"
+  end)
+  vim.list_extend(lines, { "", ("In details (%s): ~"):format(details) })
   vim.list_extend(lines, key_lines(keys.details))
-  for _, name in ipairs({ "tasks", "task", "messages" }) do
-    vim.list_extend(lines, { "", "In " .. name .. ": ~" })
-    vim.list_extend(lines, key_lines(require("lazycelery.views." .. name).keys))
+  local special = views(function(def)
+    return #def.keys > 0
+  end)
+  for _, def in ipairs(special) do
+    vim.list_extend(lines, { "", "In " .. def.name .. ": ~" })
+    vim.list_extend(lines, key_lines(def.keys))
   end
   return lines
 end
@@ -116,11 +150,14 @@ end
 
 function blocks.columns()
   local lines = {}
-  for _, name in ipairs({ "workers", "tasks", "queues", "messages", "environments" }) do
+  local lists = views(function(def)
+    return def.columns ~= nil
+  end)
+  for _, def in ipairs(lists) do
     local fields = vim.tbl_map(function(column)
       return column.field
-    end, require("lazycelery.views." .. name).columns)
-    vim.list_extend(lines, hang("    " .. name, table.concat(fields, " "), 16))
+    end, def.columns)
+    vim.list_extend(lines, hang("    " .. def.name, table.concat(fields, " "), 16))
   end
   return lines
 end

@@ -38,7 +38,10 @@ expect.equal(config.options.cmd, { "given" })
 -- Views are data: every key has an action, every column a rank and a width.
 local actions = require("lazycelery.actions")
 local keys = require("lazycelery.keys")
-for _, name in ipairs({ "workers", "worker", "tasks", "task", "queues", "messages" }) do
+local views = vim.api.nvim_get_runtime_file("lua/lazycelery/views/*.lua", true)
+expect.yes(#views > 6)
+for _, path in ipairs(views) do
+  local name = vim.fn.fnamemodify(path, ":t:r")
   local def = require("lazycelery.views." .. name)
   local seen, ranks = {}, {}
   for _, key in ipairs(keys.of(def)) do
