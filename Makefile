@@ -2,7 +2,7 @@
 # the rest is installed into a cache of the project's own (scripts/cache, scripts/tools).
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools lint fmt bench fixtures
+.PHONY: help demo test editors tools lint fmt bench fixtures
 
 CACHE := $(shell scripts/cache)
 # Variables of a Neovim or a Celery that this make was started from would reach what we start.
@@ -16,6 +16,12 @@ demo: ## a lively Celery cluster of your own in Neovim; nothing is left when Neo
 
 test: tools ## everything: unit, transcripts, real Redis and Celery workers, a real Neovim
 	cargo test
+
+# Screens are compared cell by cell on the Neovim of `make test` alone.
+editors: tools ## the plugin in the oldest and the newest Neovim it runs in, from Debian's packages
+	@scripts/tools nvim-oldest nvim-newest
+	LAZYCELERY_NVIM=nvim-oldest cargo test --test suite neovim:: -- --skip screens::
+	LAZYCELERY_NVIM=nvim-newest cargo test --test suite neovim:: -- --skip screens::
 
 tools:
 	@scripts/tools celery nvim redis

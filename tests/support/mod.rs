@@ -20,8 +20,11 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A program that `scripts/tools` installed: `celery`, `python`, `nvim`, `redis-server`.
+/// A program that `scripts/tools` installed: `celery`, `python`, `nvim`, `redis-server`. For `nvim`
+/// stands what `LAZYCELERY_NVIM` names, where it does.
 pub fn tool(name: &str) -> PathBuf {
+    let other = (name == "nvim").then(|| std::env::var("LAZYCELERY_NVIM").ok()).flatten();
+    let name = other.as_deref().unwrap_or(name);
     let cache = std::env::var_os("LAZYCELERY_CACHE").map_or_else(
         || {
             let user = std::env::var_os("XDG_CACHE_HOME")
@@ -31,7 +34,7 @@ pub fn tool(name: &str) -> PathBuf {
         PathBuf::from,
     );
     let program = cache.join("bin").join(name);
-    assert!(program.exists(), "{name} is not installed: run `make test`, or `make tools` once");
+    assert!(program.exists(), "{name} is not installed: `make test` and `make editors` do that");
     program
 }
 
