@@ -126,6 +126,46 @@ fn n08_half_a_count_freezes() {
     assert_eq!(number(&mut nvim, "while_blocking"), 0);
 }
 
+/// As flash, leap and hop do: labels stand on the screen, and a key is waited for.
+#[test]
+fn n08_jump_labels_freeze() {
+    let mut nvim = five_tasks();
+    run(
+        &mut nvim,
+        "vim.keymap.set('n', 's', function() vim.fn.getcharstr() end)
+         local rows = require('lazycelery.paint.rows')
+         local draw = rows.draw
+         while_waiting = 0
+         rows.draw = function(...)
+           if vim.fn.state('S') ~= '' then while_waiting = while_waiting + 1 end
+           return draw(...)
+         end
+         vim.defer_fn(function() double.list('task', double.tasks(8, 97)) end, 100)
+         vim.uv.new_timer():start(600, 0, function() vim.api.nvim_input('x') end)",
+    );
+    nvim.type_ahead("s");
+    expect(&mut nvim, "vim.api.nvim_buf_line_count(0)", "8");
+    assert_eq!(number(&mut nvim, "while_waiting"), 0);
+}
+
+/// What the user typed meanwhile must not answer a question that was not there.
+#[test]
+fn n17_a_question_that_comes_late_waits_for_a_new_key() {
+    let mut nvim = five_tasks();
+    run(
+        &mut nvim,
+        "double.answers['worker/list'] = { rows = { { key = 'w', hostname = 'w', status = 'online', events = 'off' } } }
+         double.held['worker/list'] = {}
+         vim.ui.select = function(items) asked = items end",
+    );
+    nvim.keys("ce");
+    run(&mut nvim, "vim.defer_fn(function() double.release('worker/list') end, 1100)");
+    nvim.wait_for_screen("ready: ce again asks");
+    assert_eq!(value(&mut nvim, "asked"), "nil");
+    nvim.keys("ce");
+    expect(&mut nvim, "asked[1]", "\"No\"");
+}
+
 #[test]
 fn typing_in_another_window_freezes_nothing() {
     let mut nvim = five_tasks();

@@ -296,9 +296,16 @@ fn n61_an_id_goes_to_the_register_asked_for_and_no_other() {
 
 #[test]
 fn from_windows_that_hold_something_of_their_own_a_view_opens_elsewhere() {
-    for (made, what) in
-        [("setlocal winfixbuf", "winfixbuf"), ("copen", "quickfix"), ("terminal cat", "terminal")]
-    {
+    let float = "lua vim.api.nvim_open_win(0, true,
+        { relative = 'editor', row = 1, col = 1, width = 9, height = 3 })";
+    for (made, what) in [
+        ("setlocal winfixbuf", "winfixbuf"),
+        ("copen", "quickfix"),
+        ("terminal cat", "terminal"),
+        ("setlocal buftype=prompt", "prompt"),
+        ("setlocal previewwindow", "preview"),
+        (&float.replace('\n', " "), "float"),
+    ] {
         let mut nvim = lab::start(SMALL);
         nvim.command("edit notes.txt");
         nvim.command("split");
@@ -308,6 +315,35 @@ fn from_windows_that_hold_something_of_their_own_a_view_opens_elsewhere() {
         assert_ne!(value(&mut nvim, "vim.api.nvim_get_current_win()"), before, "{what}");
         assert_eq!(value(&mut nvim, "vim.bo.filetype"), "\"lazycelery-tasks\"", "{what}");
     }
+}
+
+/// `:b`, marks, jumps and the alternate file take a view for a file.
+#[test]
+fn a_view_is_a_buffer_like_any_other() {
+    let mut nvim = lab::start(SMALL);
+    nvim.command("edit notes.txt");
+    lab::show(&mut nvim, "LazyCelery tasks");
+    tasks(&mut nvim, 5, 0);
+    nvim.wait_for_screen("00000005");
+    nvim.keys("3GmA");
+    for (keys, expected) in [
+        ("<C-o>", "notes.txt"),
+        ("<C-i>", "lazycelery://prod:tasks"),
+        ("<C-^>", "notes.txt"),
+        ("'A", "lazycelery://prod:tasks"),
+        (":b notes<CR>", "notes.txt"),
+        (":b prod:ta<CR>", "lazycelery://prod:tasks"),
+    ] {
+        nvim.keys(keys);
+        expect(&mut nvim, "vim.fn.bufname()", &format!("{expected:?}"));
+    }
+    assert_eq!(number(&mut nvim, "vim.fn.line('.')"), 3);
+    assert!(value(&mut nvim, "vim.fn.execute('ls')").contains("prod:tasks"));
+    // Deleted and opened again, it is whole.
+    nvim.command("bdelete");
+    nvim.command("buffer prod:tasks");
+    expect(&mut nvim, "double.count('task/subscribe')", "2");
+    assert_eq!(value(&mut nvim, "vim.fn.maparg('gy', 'n', false, true).buffer"), "1");
 }
 
 #[test]

@@ -29,6 +29,24 @@ fn n30_a_restored_session_is_live_again() {
     nvim.wait_for_screen("00000002");
 }
 
+/// Without `blank` a session leaves the windows of views out, and keeps their names: they open.
+#[test]
+fn n30_a_name_that_a_session_only_adds_opens_on_demand() {
+    let mut before = lab::start(SMALL);
+    before.command("set sessionoptions-=blank");
+    before.command("edit notes.txt");
+    lab::show(&mut before, "LazyCelery tasks state:retry");
+    let path = before.home().join("Session.vim").display().to_string();
+    before.command(&format!("mksession {path}"));
+    let mut nvim = lab::start(SMALL);
+    nvim.command(&format!("source {path}"));
+    assert_eq!(number(&mut nvim, "double.count('task/subscribe')"), 0);
+    nvim.command("buffer prod:tasks");
+    expect(&mut nvim, "double.count('task/subscribe')", "1");
+    assert_eq!(value(&mut nvim, "double.last('task/subscribe').filter"), "\"state:retry\"");
+    assert_eq!(value(&mut nvim, "vim.bo.buftype"), "\"nofile\"");
+}
+
 #[test]
 fn n30_a_restored_view_of_production_contacts_nothing_before_a_key() {
     let (_before, path) = session();

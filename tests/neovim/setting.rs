@@ -2,6 +2,7 @@
 //! what it tells `:checkhealth`.
 
 use super::lab::{self, LARGE, SMALL, expect, lines, run, tasks, value};
+use crate::support::neovim::Neovim;
 use crate::support::{root, tool};
 use std::process::Command;
 
@@ -33,6 +34,22 @@ fn n31_a_buffer_of_the_scheme_that_is_no_view_is_told_of() {
     let report = lines(&mut nvim);
     assert!(report.contains("lazycelery://prod:tasks, is no view"), "{report}");
     assert!(report.contains("lazy = false"), "{report}");
+}
+
+#[test]
+fn an_older_neovim_is_told_in_one_sentence() {
+    let mut nvim = Neovim::start_with(SMALL, &["true"]);
+    run(
+        &mut nvim,
+        "vim.g.loaded_lazycelery = nil
+         pcall(vim.api.nvim_del_augroup_by_name, 'lazycelery')
+         local has = vim.fn.has
+         vim.fn.has = function(what) return what == 'nvim-0.10' and 0 or has(what) end",
+    );
+    nvim.command("runtime plugin/lazycelery.lua");
+    nvim.command("silent! LazyCelery tasks state:retry");
+    assert_eq!(nvim.take_messages().trim(), "lazycelery needs Neovim 0.10 or newer");
+    assert_eq!(value(&mut nvim, "vim.fn.exists('#lazycelery')"), "0", "nothing else is set up");
 }
 
 /// No colour is computed: all are links, so that they follow the scheme, its flip and its absence.

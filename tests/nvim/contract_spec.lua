@@ -174,7 +174,7 @@ end)
 expect.equal(events[4], "LazyCeleryDisconnected prod")
 -- Neovim has told of it by itself.
 vim.cmd("messages clear")
-vim.cmd("let v:errmsg = ''")
+vim.v.errmsg = "" -- luacheck: ignore 122
 
 -- Nothing else is public.
 local public = vim.tbl_keys(lazycelery)
