@@ -156,7 +156,7 @@ function blocks.columns()
   for _, def in ipairs(lists) do
     local fields = vim.tbl_map(function(column)
       return column.field
-    end, def.columns)
+    end, def.columns or {})
     vim.list_extend(lines, hang("    " .. def.name, table.concat(fields, " "), 16))
   end
   return lines

@@ -111,7 +111,7 @@ pub fn check(messages: impl IntoIterator<Item = (bool, Value)>) {
 /// Checks one answer or notification that something else than the server gave.
 pub fn check_one(method: &str, params: &Value, result: &Value) {
     if method.ends_with("/changed") {
-        notification(method, result);
+        notification(method, &json!({ "result": result }));
     } else {
         answer(method, params, result);
     }
