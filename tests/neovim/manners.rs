@@ -296,7 +296,7 @@ fn n61_an_id_goes_to_the_register_asked_for_and_no_other() {
 
 #[test]
 fn from_windows_that_hold_something_of_their_own_a_view_opens_elsewhere() {
-    let float = "lua vim.api.nvim_open_win(0, true,
+    let float = "lua vim.api.nvim_open_win(0, true, \
         { relative = 'editor', row = 1, col = 1, width = 9, height = 3 })";
     for (made, what) in [
         ("setlocal winfixbuf", "winfixbuf"),
@@ -304,7 +304,7 @@ fn from_windows_that_hold_something_of_their_own_a_view_opens_elsewhere() {
         ("terminal cat", "terminal"),
         ("setlocal buftype=prompt", "prompt"),
         ("setlocal previewwindow", "preview"),
-        (&float.replace('\n', " "), "float"),
+        (float, "float"),
     ] {
         let mut nvim = lab::start(SMALL);
         nvim.command("edit notes.txt");
