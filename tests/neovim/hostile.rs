@@ -36,11 +36,11 @@ fn a_page_of_a_long_or_wide_name_has_a_whole_header() {
         run(&mut nvim, &format!("cluster.task.name = '{name}' cluster.tell('task')"));
         nvim.wait_for_screen("prod ●");
         run(&mut nvim, "double.tell_environment({ status = 'disconnected' })");
-        let screen = nvim.wait_for_screen("prod ○ retrying");
+        let screen = nvim.wait_for_screen("prod ○ not connected");
         let header = screen.lines().next().unwrap();
         assert!(header.starts_with(" …"), "{screen}");
         assert!(header.contains("  5f2c9e10  as of 12:04:40  "), "{screen}");
-        assert!(header.contains("  prod ○ retrying"), "{screen}");
+        assert!(header.contains("  prod ○ not connected"), "{screen}");
     }
 }
 

@@ -325,7 +325,7 @@ fn a_view_is_a_buffer_like_any_other() {
     lab::show(&mut nvim, "LazyCelery tasks");
     tasks(&mut nvim, 5, 0);
     nvim.wait_for_screen("00000005");
-    nvim.keys("3GmA");
+    nvim.keys("jjmA");
     for (keys, expected) in [
         ("<C-o>", "notes.txt"),
         ("<C-i>", "lazycelery://prod:tasks"),
@@ -340,9 +340,10 @@ fn a_view_is_a_buffer_like_any_other() {
     assert_eq!(number(&mut nvim, "vim.fn.line('.')"), 3);
     assert!(value(&mut nvim, "vim.fn.execute('ls')").contains("prod:tasks"));
     // Deleted and opened again, it is whole.
+    let before = number(&mut nvim, "double.count('task/subscribe')");
     nvim.command("bdelete");
     nvim.command("buffer prod:tasks");
-    expect(&mut nvim, "double.count('task/subscribe')", "2");
+    expect(&mut nvim, "double.count('task/subscribe')", &(before + 1).to_string());
     assert_eq!(value(&mut nvim, "vim.fn.maparg('gy', 'n', false, true).buffer"), "1");
 }
 

@@ -61,7 +61,7 @@ fn a_page_that_is_come_back_to_has_its_sections_closed() {
     nvim.command("split");
     lab::expect(&mut nvim, closed, "{ true, false, false, true }");
     nvim.command("only");
-    for way_back in ["q", ":LazyCelery worker celery@web-1<CR>"] {
+    for way_back in ["<C-^>", ":LazyCelery worker celery@web-1<CR>"] {
         nvim.keys("-");
         lab::expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-workers\"");
         nvim.keys(way_back);
