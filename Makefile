@@ -44,3 +44,4 @@ fixtures: ## record the payloads in tests/fixtures anew, from real workers
 	python tests/fixtures/record.py
 	python tests/fixtures/state.py
 	python tests/fixtures/kombu_urls.py > tests/fixtures/kombu_urls.json
+	python tests/fixtures/saferepr.py > tests/fixtures/saferepr.json

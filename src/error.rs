@@ -34,6 +34,18 @@ pub enum Error {
     /// The parameters do not fit the method (`-32602`); the sentence is serde's.
     #[error("{0}")]
     InvalidParams(String),
+    /// JSON text that was given as a parameter is none, or not what it should be (`-32602`).
+    #[error("`{parameter}`: {reason} at line {line}, column {column}")]
+    InvalidJson {
+        /// Which parameter.
+        parameter: String,
+        /// The parser's sentence.
+        reason: String,
+        /// From 1.
+        line: usize,
+        /// In characters, from 1.
+        column: usize,
+    },
     /// The client cancelled the request (`-32800`).
     #[error("cancelled by the client")]
     Cancelled,
@@ -167,7 +179,7 @@ impl Error {
             Error::Parse(_) => -32700,
             Error::InvalidRequest(_) => -32600,
             Error::MethodNotFound { .. } => -32601,
-            Error::InvalidParams(_) => -32602,
+            Error::InvalidParams(_) | Error::InvalidJson { .. } => -32602,
             Error::Internal(_) => -32603,
             Error::Cancelled => -32800,
             Error::UnknownEnvironment { .. } => -32020,
@@ -194,6 +206,7 @@ impl Error {
             | Error::InvalidRequest(_)
             | Error::MethodNotFound { .. }
             | Error::InvalidParams(_)
+            | Error::InvalidJson { .. }
             | Error::Internal(_)
             | Error::Cancelled => return None,
             Error::UnknownEnvironment { .. } => "unknown_environment",
@@ -231,6 +244,9 @@ impl Error {
             | Error::InvalidParams(_)
             | Error::Internal(_)
             | Error::Cancelled => return None,
+            Error::InvalidJson { parameter, reason: _, line, column } => {
+                json!({ "parameter": parameter, "line": line, "column": column })
+            }
             Error::UnknownEnvironment { environment, known } => {
                 json!({ "environment": environment, "known": known })
             }
@@ -262,7 +278,7 @@ impl Error {
             }
         };
         let mut data = Map::new();
-        data.insert("kind".into(), self.kind().into());
+        data.extend(self.kind().map(|kind| ("kind".to_owned(), kind.into())));
         if let Value::Object(facts) = facts {
             data.extend(facts.into_iter().filter(|(_, fact)| !fact.is_null()));
         }

@@ -80,6 +80,43 @@ pub fn members(text: &str) -> Result<Vec<(String, &str)>, Refusal> {
     .collect()
 }
 
+/// What is wrong with a text, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The parser's sentence.
+    pub reason: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+}
+
+/// Looks over a text that is to be an array, or an object.
+///
+/// # Errors
+/// What is wrong first.
+pub fn check(text: &str, array: bool) -> Result<(), Mistake> {
+    let mistake = |reason: String, index: usize| {
+        let before = text.get(..index.min(text.len())).unwrap_or(text);
+        let line = before.rsplit('\n').next().unwrap_or(before);
+        let (line, column) = (before.matches('\n').count() + 1, line.chars().count() + 1);
+        Mistake { reason, line, column }
+    };
+    let mended = mend_surrogates(text.as_bytes());
+    let mut reader = Jiter::new(&mended).with_allow_inf_nan();
+    let start = text.len() - text.trim_start().len();
+    let wanted = if array { ('[', "an array") } else { ('{', "an object") };
+    if !text.trim_start().starts_with(wanted.0) {
+        return Err(mistake(format!("expected {}", wanted.1), start));
+    }
+    let skipped = reader.peek().and_then(|peek| reader.known_skip(peek)).map(|()| reader.finish());
+    match skipped {
+        Err(error) | Ok(Err(error)) => Err(mistake(error.error_type.to_string(), error.index)),
+        // What can be skipped can be read, but for what is in its texts.
+        Ok(Ok(())) => value(text.as_bytes()).map(drop).map_err(|reason| mistake(reason, start)),
+    }
+}
+
 /// Bytes as text; what is no UTF-8 is replaced, as kombu does.
 pub fn lossy(text: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed)
@@ -192,6 +229,26 @@ mod tests {
         assert_eq!(value(br#""\ud83d\ud83d\ude00""#).unwrap(), "\u{fffd}\u{1f600}");
         assert_eq!(value(br#"["\\ud83d", "\ud83d"]"#).unwrap(), json!(["\\ud83d", "\u{fffd}"]));
         assert_eq!(value(b"\"caf\xe9\"").unwrap(), "caf\u{fffd}");
+    }
+
+    #[test]
+    fn a_mistake_tells_its_place() {
+        for text in ["[1, NaN, \"\\ud83d\"]", " [ ]\n", "[{\"a\": 1e400}]"] {
+            assert_eq!(check(text, true), Ok(()), "{text}");
+        }
+        assert_eq!(check("{}", false), Ok(()));
+        for (text, line, column) in [
+            ("", 1, 1),
+            ("5", 1, 1),
+            (" {}", 1, 2),
+            ("[1,\n \"é\" 2]", 2, 6),
+            ("[1] x", 1, 5),
+            ("[1,]", 1, 4),
+            ("[tru]", 1, 5),
+        ] {
+            let mistake = check(text, true).unwrap_err();
+            assert_eq!((mistake.line, mistake.column), (line, column), "{text}: {mistake:?}");
+        }
     }
 
     #[test]

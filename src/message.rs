@@ -110,22 +110,25 @@ impl Message {
         Ok(message)
     }
 
-    /// The JSON envelope, as kombu would publish it, with `body_encoding: base64` and, the body
-    /// being decompressed, without its compression. A message that must stay what it is, to the
-    /// byte, travels as the raw element that was read, never through here.
+    /// The JSON envelope of a message of ours, as kombu would publish it. One that was read and must
+    /// stay what it is, to the byte, travels as the raw element that was read, never through here.
     pub fn to_envelope(&self) -> Vec<u8> {
-        let mut headers = self.headers.clone();
-        headers.shift_remove("compression");
-        let mut properties = self.properties.clone();
-        properties.insert("body_encoding".into(), "base64".into());
-        let envelope = json!({
-            "body": STANDARD.encode_to_string(&self.body.bytes),
-            "content-encoding": self.content_encoding,
-            "content-type": self.body.content_type,
-            "headers": headers,
-            "properties": properties,
-        });
-        envelope.to_string().into_bytes()
+        let text = |text: &str| Value::from(text).to_string();
+        format!(
+            r#"{{"body": "{}", "content-encoding": {}, "content-type": {}, "headers": {}, "properties": {}}}"#,
+            STANDARD.encode_to_string(&self.body.bytes),
+            text(&self.content_encoding),
+            text(&self.body.content_type),
+            self.headers_json,
+            self.properties_json,
+        )
+        .into_bytes()
+    }
+
+    /// Sets a property of a message of ours.
+    pub fn set_property(&mut self, name: &str, value: Value) {
+        self.properties.insert(name.into(), value);
+        self.properties_json = Value::Object(self.properties.clone()).to_string();
     }
 
     /// `properties.delivery_info`, where a message was published to.

@@ -35,7 +35,19 @@ macro_rules! transcripts {
     };
 }
 
-transcripts![discover, environment, errors, feeds, filter, job, lifecycle, queue, task, worker];
+transcripts![
+    act,
+    discover,
+    environment,
+    errors,
+    feeds,
+    filter,
+    job,
+    lifecycle,
+    queue,
+    task,
+    worker
+];
 
 /// The first line of every recording.
 const RECORDING: &str = r#"{"lazycelery":"recording","version":1}"#;

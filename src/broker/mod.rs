@@ -144,7 +144,14 @@ pub trait Broker: Send + Sync + Debug {
     /// [`crate::Error::Broker`] where it cannot be reached or refuses.
     async fn subscribe(&self, exchange: &str) -> Result<Box<dyn Deliveries>>;
 
-    /// Publishes to a fanout exchange. Answers the number of live listeners where the broker counts them.
+    /// Publishes to the queue that the message's routing key names, by the default exchange, with its
+    /// priority.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`]. Where the connection broke, it may have been published all the same.
+    async fn publish(&self, message: &Message) -> Result<()>;
+
+    /// Publishes to a fanout or topic exchange, by the message's routing key. Answers the number of live listeners where the broker counts them.
     ///
     /// # Errors
     /// [`crate::Error::Broker`].

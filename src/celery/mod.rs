@@ -9,6 +9,8 @@ pub mod literal;
 #[cfg(test)]
 mod recorded;
 pub mod result;
+mod saferepr;
+pub mod send;
 pub mod task;
 pub mod traceback;
 

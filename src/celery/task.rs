@@ -131,6 +131,13 @@ impl TaskMessage {
         task
     }
 
+    /// Callbacks, errbacks, chain and chord as text; `None` where it has none of them.
+    pub fn links(&self) -> Option<&str> {
+        let links = self.embed_json.as_deref()?;
+        let members = json::members(links).unwrap_or_default();
+        members.iter().any(|(_, link)| !matches!(*link, "null" | "[]")).then_some(links)
+    }
+
     /// Without a tag or a way back kombu cannot even take the message.
     fn check_delivery(&mut self, message: &Message) {
         for property in ["delivery_tag", "delivery_info"] {

@@ -24,10 +24,12 @@ pub enum Need {
     Queues,
     /// The counts of an environment's row, while somebody else keeps it connected.
     Counts,
+    /// Who comes and goes.
+    Presence,
 }
 
-const NEEDS: [Need; 5] =
-    [Need::Workers, Need::WorkerDetails, Need::Tasks, Need::Queues, Need::Counts];
+const NEEDS: [Need; 6] =
+    [Need::Workers, Need::WorkerDetails, Need::Tasks, Need::Queues, Need::Counts, Need::Presence];
 
 /// One kind of question to the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

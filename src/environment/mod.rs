@@ -77,6 +77,8 @@ struct Inner {
     /// Workers that were met for the first time: asked at once (F49).
     appeared: mpsc::UnboundedSender<String>,
     newcomers: tokio::sync::Mutex<mpsc::UnboundedReceiver<String>>,
+    /// What workers that come up are still to be told.
+    revoked: act::revoke::Remembered,
     recorder: Recorder,
     backend: results::Backend,
     /// Set where this environment is a recording and has no broker.
@@ -116,6 +118,7 @@ impl Environment {
             revision: channel::Sender::new(0),
             appeared,
             newcomers: tokio::sync::Mutex::new(newcomers),
+            revoked: act::revoke::Remembered::default(),
             recorder: Recorder::default(),
             replay,
         })))

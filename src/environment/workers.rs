@@ -81,6 +81,7 @@ pub(super) async fn look(
 pub(super) async fn greet(environment: &Environment, connection: &Connection) {
     let mut newcomers = environment.0.newcomers.lock().await;
     while let Some(hostname) = newcomers.recv().await {
+        environment.revoke_again(&hostname).await;
         for method in ["stats", "active_queues", "registered", "conf"] {
             let request = Request::new(method, Some(vec![hostname.clone()]));
             if let Err(error) = ask(environment, connection, request, Enough::Known, TIMEOUT).await

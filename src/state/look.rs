@@ -216,6 +216,24 @@ impl State {
         });
     }
 
+    /// We sent a message. Where it is by now, the next look tells.
+    pub(super) fn sent(
+        &mut self,
+        queue: &str,
+        message: &TaskMessage,
+        retry_of: Option<&str>,
+        changes: &mut Changes,
+    ) {
+        self.edit(&message.uuid, changes, |task, names| {
+            task.message(message, queue, Source::Queue, names);
+            None
+        });
+        if let Some(old) = retry_of.filter(|old| *old != message.uuid) {
+            self.links.add(old, &message.uuid);
+            self.tasks.touch(&[old, &message.uuid], &mut self.revision);
+        }
+    }
+
     /// What workers hold and have not acknowledged. `index` names every tag there is.
     pub(super) fn unacked(
         &mut self,

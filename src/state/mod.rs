@@ -8,6 +8,7 @@
 mod expire;
 pub mod filter;
 mod hear;
+mod links;
 mod look;
 pub mod observation;
 pub mod query;
@@ -28,9 +29,10 @@ pub use rates::Rates;
 pub use record::Noun;
 pub use seen::Seen;
 pub use task::{DEVIATIONS, Deviation, Place, Rules, Source, TaskDetails, TaskRow};
-pub use worker::{Status, WorkerDetails, WorkerRow};
+pub use worker::{Software, Status, WorkerDetails, WorkerRow};
 
 use crate::error::Result;
+use links::Links;
 use observation::seconds::from_micros;
 use queue::Queue;
 use rates::Meter;
@@ -152,6 +154,7 @@ pub struct State {
     queues: BTreeMap<Arc<str>, Queue>,
     /// Delivery tag → the task and queue of the message that a worker holds.
     tags: BTreeMap<Arc<str>, (Arc<str>, Arc<str>)>,
+    links: Links,
     meter: Meter,
     /// The rates that readers saw last.
     rates: Option<Rates>,
@@ -174,6 +177,7 @@ impl State {
             workers: BTreeMap::new(),
             queues: BTreeMap::new(),
             tags: BTreeMap::new(),
+            links: Links::default(),
             meter: Meter::default(),
             rates: None,
             gaps: VecDeque::new(),
@@ -207,6 +211,9 @@ impl State {
                 self.head(queue, messages, *complete, &mut changes);
             }
             Kind::Found { queue, message } => self.found(queue, message, &mut changes),
+            Kind::Sent { queue, message, retry_of } => {
+                self.sent(queue, message, retry_of.as_deref(), &mut changes);
+            }
             Kind::Unacked { index, new, complete } => {
                 self.unacked(index, new, *complete, &mut changes);
             }
@@ -265,9 +272,10 @@ impl State {
     /// One row as the protocol shows it.
     pub fn row(&self, noun: Noun, key: &str) -> Option<Value> {
         let row = match noun {
-            Noun::Task => {
-                self.tasks.get(key).map(|task| to_json(&task.row(self.max_retries(&task))))
-            }
+            Noun::Task => self
+                .tasks
+                .get(key)
+                .map(|task| to_json(&self.linked(task.row(self.max_retries(&task))))),
             Noun::Name => self.tasks.by_name.get(key).map(|count| to_json(&count.row())),
             Noun::Worker => self.workers.get(key).map(|worker| to_json(&worker.row())),
             Noun::Queue => self.queues.get(key).map(|queue| to_json(&queue.row())),
@@ -303,7 +311,15 @@ impl State {
         let position = position.map(|position| position as u64);
         let relatives = self.workflow(&task);
         let relatives = relatives.iter().map(|other| other.relative_of(&task)).collect();
-        Some(tell(task.details(full, self.max_retries(&task), position, relatives)))
+        let mut details = task.details(full, self.max_retries(&task), position, relatives);
+        details.row = self.linked(details.row);
+        Some(tell(details))
+    }
+
+    fn linked<'a>(&'a self, row: TaskRow<'a>) -> TaskRow<'a> {
+        let (retry_of, retried_as) =
+            (self.links.retry_of(row.uuid), self.links.retried_as(row.uuid));
+        TaskRow { retry_of, retried_as, ..row }
     }
 
     /// Everything memory holds of a worker.
@@ -394,6 +410,12 @@ impl State {
     /// Memory holds something of a task.
     pub fn knows(&self, uuid: &str) -> bool {
         self.tasks.contains(uuid)
+    }
+
+    /// The ids of all known tasks of the workflow that `root` began, without it.
+    pub fn workflow_of(&self, root: &str) -> Vec<String> {
+        let members = self.tasks.workflow(root, usize::MAX).into_iter();
+        members.map(|task| task.uuid.to_string()).filter(|uuid| uuid != root).collect()
     }
 
     /// The task ended; asking further sources about its message is in vain.

@@ -95,6 +95,16 @@ pub enum Kind {
         /// What was met.
         message: Box<TaskMessage>,
     },
+    /// We sent a task.
+    Sent {
+        /// To which queue.
+        queue: String,
+        /// What it says.
+        message: Box<TaskMessage>,
+        /// The task in whose place it was sent.
+        #[serde(default)]
+        retry_of: Option<String>,
+    },
     /// What workers hold and have not acknowledged. Every tag there is stands in `index`.
     Unacked {
         /// Delivery tag → when it was handed out (the worker's clock, Unix seconds).

@@ -265,6 +265,18 @@ impl Store {
         Some(self.put(taken, *revision))
     }
 
+    /// Rows changed by what stands beside their records.
+    pub fn touch(&mut self, uuids: &[&str], revision: &mut u64) {
+        for uuid in uuids {
+            if self.contains(uuid) {
+                *revision += 1;
+                let mut taken = self.take(uuid);
+                taken.task.revision = *revision;
+                self.put(taken, *revision);
+            }
+        }
+    }
+
     /// Takes a task out to change it, with how it stood; a new one stood nowhere.
     fn take(&mut self, uuid: &str) -> Taken {
         self.met.clear();

@@ -234,6 +234,8 @@ pub(super) struct Envelope {
     pub headers_json: String,
     pub properties_json: String,
     pub content_type: String,
+    /// Callbacks, errbacks, chain and chord; empty where it has none of them.
+    pub links_json: String,
     pub bytes: usize,
 }
 

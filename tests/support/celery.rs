@@ -166,8 +166,27 @@ impl Sender {
     /// Sends one of the workflows in `lab/workflows.py`; answers the ids it knows, the last one first.
     #[track_caller]
     pub fn workflow(&mut self, name: &str) -> Vec<String> {
-        let ids = self.ask(&json!({ "workflow": name }));
+        self.workflow_with(name, json!([]))
+    }
+
+    /// Likewise, one that takes arguments.
+    #[track_caller]
+    pub fn workflow_with(&mut self, name: &str, args: Value) -> Vec<String> {
+        let ids = self.ask(&json!({ "workflow": name, "args": args }));
         ids.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The state and the result of a task, as Celery's own client sees them.
+    #[track_caller]
+    pub fn result(&mut self, uuid: &str) -> (String, Value) {
+        let mut told = self.ask(&json!({ "result": uuid }));
+        (told[0].as_str().unwrap().to_owned(), told[1].take())
+    }
+
+    /// What so many workers answer to one of Celery's inspect methods.
+    #[track_caller]
+    pub fn inspect(&mut self, method: &str, workers: usize) -> Value {
+        self.ask(&json!({ "inspect": method, "workers": workers }))
     }
 
     #[track_caller]

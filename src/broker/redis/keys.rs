@@ -63,6 +63,13 @@ impl Layout {
             .map_or(&STEPS, Vec::as_slice)
     }
 
+    /// The step that a message of some priority goes to: kombu clamps it to 0 to 9.
+    pub fn step(&self, priority: Option<i64>) -> u8 {
+        let priority = priority.unwrap_or_default().clamp(0, 9);
+        let below = self.steps().iter().rev().find(|step| i64::from(**step) <= priority);
+        below.or(self.steps().last()).copied().unwrap_or_default()
+    }
+
     fn fanout_prefix(&self) -> String {
         match either(&self.configured.fanout_prefix, &self.found.fanout_prefix) {
             None => format!("/{}.", self.db),
@@ -297,6 +304,15 @@ mod tests {
         assert_eq!(prefixed.events_patterns("celeryev")[0], "app\\[1\\]:/3.celeryev/*");
         assert_eq!(prefixed.exchange_of(b"app[1]:_kombu.binding.x"), Some("x".into()));
         assert_eq!(prefixed.exchange_of(b"_kombu.binding.x"), None);
+    }
+
+    #[test]
+    fn a_priority_belongs_to_the_step_at_or_below_it() {
+        let default = layout(Options::default());
+        for (priority, step) in [(None, 0), (Some(2), 0), (Some(5), 3), (Some(9), 9)] {
+            assert_eq!(default.step(priority), step);
+        }
+        assert_eq!((default.step(Some(-7)), default.step(Some(200))), (0, 9));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! kombu's Redis conventions (`kombu/transport/redis.py`): queues are lists, fanout exchanges are
 //! pub/sub channels, what consumers hold is a hash and a sorted set.
 //!
-//! Three connections: commands, events, and blocking replies. Nothing is written but the reply list.
+//! Three connections: commands, events, and blocking replies. Nothing is written but the reply list, and
+//! what an action publishes.
 
 pub(crate) mod client;
 mod facts;
@@ -90,8 +91,26 @@ impl Broker for Redis {
         Ok(Box::new(Events { subscriber, heard: Vec::new() }))
     }
 
+    async fn publish(&self, message: &Message) -> Result<()> {
+        let (layout, queue) = (self.layout(), message.delivery_info("routing_key"));
+        let priority = message.properties.get("priority").and_then(serde_json::Value::as_i64);
+        let key = layout.queue_key(queue.unwrap_or_default(), layout.step(priority));
+        let mut push = ::redis::cmd("LPUSH");
+        push.arg(key).arg(message.to_envelope());
+        let pushed: RedisResult<()> = push.query_async(&mut self.commands()).await;
+        pushed.map_err(|error| match broken("LPUSH", &error) {
+            // Its answer was lost, not the command: never again blindly (F54).
+            Error::Broker { operation, reason } if error.is_io_error() || error.is_timeout() => {
+                let reason = format!("{reason} (it may have been sent all the same)");
+                Error::Broker { operation, reason }
+            }
+            refused => refused,
+        })
+    }
+
     async fn broadcast(&self, exchange: &str, message: &Message) -> Result<Option<u64>> {
-        let channel = self.layout().channel(exchange, "");
+        let routing_key = message.delivery_info("routing_key").unwrap_or_default();
+        let channel = self.layout().channel(exchange, routing_key);
         let mut publish = ::redis::cmd("PUBLISH");
         publish.arg(channel).arg(message.to_envelope());
         let listeners = publish.query_async(&mut self.commands()).await;

@@ -29,8 +29,8 @@ impl Entry {
         }))
     }
 
-    /// What a session did to a guard.
-    pub fn of_guard(environment: &str, actor: &str, method: &str, arguments: Value) -> Self {
+    /// What is done that is no job, and its parameters.
+    pub fn without_job(environment: &str, actor: &str, method: &str, arguments: Value) -> Self {
         Entry(json!({
             "pid": std::process::id(), "environment": environment,
             "actor": actor, "method": method, "arguments": arguments,

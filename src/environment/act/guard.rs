@@ -100,7 +100,7 @@ impl Environment {
             return Err(Error::InvalidParams(sentence));
         }
         let arguments = json!({ "seconds": time.as_secs() });
-        Entry::of_guard(self.name(), actor, UNLOCK, arguments).intent().await.map_err(
+        Entry::without_job(self.name(), actor, UNLOCK, arguments).intent().await.map_err(
             |reason| {
                 Error::Internal(format!("not unlocked: the audit log cannot be written: {reason}"))
             },

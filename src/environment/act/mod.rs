@@ -10,6 +10,13 @@ mod audit;
 pub mod control;
 mod guard;
 mod job;
+mod original;
+mod publish;
+pub mod retry;
+pub mod revoke;
+pub mod select;
+pub mod send;
+mod target;
 
 pub use guard::Unlocked;
 pub use job::{Job, JobDetails, JobRow, JobStatus, Jobs, Standing};
@@ -18,6 +25,7 @@ use super::{Environment, Environments, Need};
 use crate::error::{Error, Result};
 use audit::Entry;
 use futures_util::FutureExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
@@ -70,6 +78,47 @@ pub struct Caller<'a> {
     pub unlocked: &'a Unlocked,
     /// Items a second at most.
     pub rate: Option<f64>,
+}
+
+/// What was left alone, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
+pub struct Refused {
+    pub uuid: String,
+    /// As of errors, or the action's own word.
+    pub kind: &'static str,
+    pub reason: String,
+}
+
+impl Refused {
+    /// One of several items failed by itself.
+    pub fn by(uuid: &str, error: &Error) -> Self {
+        let kind = error.kind().unwrap_or("internal");
+        Refused { uuid: uuid.into(), kind, reason: error.to_string() }
+    }
+}
+
+/// What should be known of what was done.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
+pub struct Warning {
+    /// Where it is about one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    pub kind: &'static str,
+    pub text: String,
+}
+
+impl Warning {
+    /// About all of it.
+    pub fn new(kind: &'static str, text: impl Into<String>) -> Self {
+        Warning { uuid: None, kind, text: text.into() }
+    }
+
+    /// About one item.
+    pub fn about(uuid: &str, kind: &'static str, text: impl Into<String>) -> Self {
+        Warning { uuid: Some(uuid.into()), ..Warning::new(kind, text) }
+    }
 }
 
 /// An action on its way.

@@ -156,11 +156,12 @@ impl Task {
             archive.fact(routing_key, Archive::name);
             archive.fact(priority, signed);
             archive.maybe(message, |archive, message| {
-                let Envelope { headers_json, properties_json, content_type, bytes } =
+                let Envelope { headers_json, properties_json, content_type, links_json, bytes } =
                     &mut **message;
                 archive.text(headers_json);
                 archive.text(properties_json);
                 archive.text(content_type);
+                archive.text(links_json);
                 *bytes = archive.count(*bytes);
             });
         });

@@ -111,6 +111,9 @@ pub struct MessageRow<'a> {
     pub headers_json: &'a str,
     pub properties_json: &'a str,
     pub content_type: &'a str,
+    /// Callbacks, errbacks, chain and chord, where it has any.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub links_json: &'a str,
     pub bytes: usize,
 }
 
@@ -288,6 +291,7 @@ impl Envelope {
             headers_json: &self.headers_json,
             properties_json: &self.properties_json,
             content_type: &self.content_type,
+            links_json: &self.links_json,
             bytes: self.bytes,
         }
     }

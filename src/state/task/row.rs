@@ -94,6 +94,10 @@ pub struct TaskRow<'a> {
     pub ended: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orphaned: Option<Orphaned<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retried_as: Option<&'a str>,
 }
 
 impl Times {
@@ -111,7 +115,8 @@ impl Times {
 }
 
 impl Task {
-    /// The row of `task/list`. `max_retries` is what a worker registered for its name.
+    /// The row of `task/list`. `max_retries` is what a worker registered for its name. Links to other
+    /// tasks are known outside of the record.
     pub fn row(&self, max_retries: Option<u64>) -> TaskRow<'_> {
         let run = &self.current;
         TaskRow {
@@ -145,6 +150,8 @@ impl Task {
                 .orphaned
                 .as_ref()
                 .map(|(worker, since)| Orphaned { worker, since: from_micros(*since) }),
+            retry_of: None,
+            retried_as: None,
         }
     }
 

@@ -29,6 +29,7 @@ impl Task {
                 headers_json: message.headers_json.clone(),
                 properties_json: message.properties_json.clone(),
                 content_type: message.content_type.clone(),
+                links_json: message.links().unwrap_or_default().to_owned(),
                 bytes: message.bytes,
             }));
         }

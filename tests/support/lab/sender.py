@@ -1,4 +1,5 @@
-"""python -m lab.sender MODULE: one JSON request a line in, the ids of what was sent out."""
+"""python -m lab.sender MODULE: one JSON request a line in; out come the ids of what was sent, or what was
+asked for: the state and result of an id, the answers of workers to an inspect method."""
 
 import importlib
 import json
@@ -11,8 +12,13 @@ workflows = importlib.import_module("lab.workflows")
 
 for line in sys.stdin:
     request = json.loads(line)
-    if "workflow" in request:
-        ids = getattr(workflows, request["workflow"])()
+    if "result" in request:
+        result = app.AsyncResult(request["result"])
+        ids = [result.state, json.loads(json.dumps(result.result, default=repr))]
+    elif "inspect" in request:
+        ids = getattr(app.control.inspect(timeout=5, limit=request["workers"]), request["inspect"])()
+    elif "workflow" in request:
+        ids = getattr(workflows, request["workflow"])(*request.get("args", []))
     else:
         # By signature where the task is known here, so that its own options count.
         task = app.tasks.get(request["task"])

@@ -1,5 +1,6 @@
 """Small tasks, one for each way a task can go."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -43,6 +44,22 @@ def hold(path, state_path=None):
     while not Path(path).exists():
         time.sleep(0.01)
     return path
+
+
+@shared_task(name="lab.note")
+def note(path, *words, **named):
+    """Writes down that it ran, and with what."""
+    with Path(path).open("a") as file:
+        file.write(json.dumps([words, named]) + "\n")
+    return len(words)
+
+
+@shared_task(name="lab.need")
+def need(path, *words, **named):
+    """Fails until a file is there; then writes down in it that it ran, and with what."""
+    if not Path(path).exists():
+        raise FileNotFoundError(path)
+    return note.run(path, *words, **named)
 
 
 @shared_task(name="lab.hold_late", acks_late=True)

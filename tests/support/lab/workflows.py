@@ -2,7 +2,7 @@
 
 from celery import chain, chord, group
 
-from lab.tasks import add, fail, total
+from lab.tasks import add, fail, need, total
 
 
 def ids(result):
@@ -29,6 +29,16 @@ def joined():
 
 def broken_chord():
     return ids(chord([add.s(1, 1), fail.s()], total.s()).apply_async())
+
+
+def interrupted(path):
+    """A chain whose first task fails until a file is there."""
+    return ids(chain(need.s(path), add.si(1, 2)).apply_async())
+
+
+def joined_by(path):
+    """A chord, one member of which fails until a file is there."""
+    return ids(chord([add.s(1, 1), need.s(path)], total.s()).apply_async())
 
 
 def pickled():

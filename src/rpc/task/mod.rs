@@ -1,15 +1,23 @@
 //! `task/*`
 
-use super::call::Call;
-use super::feed::{self, Details, Feed, Listing, Live, Whole};
-use super::list::{self, List, Rows};
-use super::source::Source;
-use super::subscription::Subscribe;
-use super::table::Table;
-use super::typed::Typed;
+mod arguments;
+mod retry;
+mod revoke;
+mod send;
+
+use crate::environment::act::select::Which;
 use crate::environment::{Environment, Found, Need, Searched};
 use crate::error::{Error, Result};
+use crate::rpc::call::Call;
+use crate::rpc::feed::{self, Details, Feed, Listing, Live, Whole};
+use crate::rpc::list::{self, List, Rows};
+use crate::rpc::source::Source;
+use crate::rpc::subscription::Subscribe;
+use crate::rpc::table::Table;
+use crate::rpc::typed::Typed;
+use crate::state::filter::Filter;
 use crate::state::{NameRow, Noun, TaskDetails, TaskRow};
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +31,14 @@ pub(super) fn register(table: &mut Table) {
         &["uuid"],
         get,
     );
+    table.method("task/retry", "Sends tasks that ended again", &[], retry::retry);
+    table.method(
+        "task/revoke",
+        "Tells workers not to run tasks, or to end them",
+        &[],
+        revoke::revoke,
+    );
+    table.method("task/send", "Sends a task as Celery's own client would", &["name"], send::send);
     table.feed(
         "task/subscribe",
         "Follows a list of tasks",
@@ -114,4 +130,21 @@ async fn watch(params: Watch, call: Call) -> Result<Live<Whole<'static, Known<'s
     let details: Details =
         Box::new(move || details(&environment, &params.uuid, false, &Found::default()));
     Ok(Feed::Watch { details, revisions, leases, interval }.into())
+}
+
+/// Which tasks an action is about: exactly one way to say it.
+fn which(
+    uuids: Option<Vec<String>>,
+    filter: Option<String>,
+    root_id: Option<String>,
+) -> Result<Which> {
+    match (uuids, filter, root_id) {
+        (Some(uuids), None, None) if !uuids.is_empty() => Ok(Which::Uuids(uuids)),
+        (None, Some(text), None) => {
+            let filter = Filter::parse(&text, Noun::Task, &TimeZone::system())?;
+            Ok(Which::Filter(Box::new(filter), text))
+        }
+        (None, None, Some(root)) if !root.is_empty() => Ok(Which::Root(root)),
+        _ => Call::invalid("which tasks: give `uuids`, some of them, or one other way to tell"),
+    }
 }

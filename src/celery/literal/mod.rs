@@ -1,5 +1,9 @@
-//! Python literals: how Python would write what JSON holds. For display only, never to be read
-//! back: what was a tuple, bytes or a date is a list, text or object by now.
+//! Python literals: how Python would write what JSON holds, and the way back, as far as there is one.
+//! Written for display only: what was a tuple, bytes or a date is a list, text or object by now.
+
+mod json;
+
+pub use json::json;
 
 use serde_json::Value;
 

@@ -1,0 +1,67 @@
+//! Which tasks an action is about.
+
+use crate::environment::{Environment, Look};
+use crate::error::Result;
+use crate::state::{Filter, Noun, Query};
+use serde_json::{Value, json};
+
+/// Tasks that are read from the state at once.
+const PAGE: usize = 5_000;
+
+/// Tasks that are meant.
+#[derive(Debug, Clone)]
+pub enum Which {
+    /// These.
+    Uuids(Vec<String>),
+    /// All that match, and the text that says so.
+    Filter(Box<Filter>, String),
+    /// All of one workflow, by its first task.
+    Root(String),
+}
+
+impl Which {
+    /// For the audit log.
+    pub(super) fn describe(&self) -> Value {
+        match self {
+            Which::Uuids(uuids) => json!({ "uuids": uuids }),
+            Which::Filter(_, text) => json!({ "filter": text }),
+            Which::Root(root) => json!({ "root_id": root }),
+        }
+    }
+}
+
+impl Environment {
+    /// The ids that are meant, each once, once everything was looked at that they depend on.
+    pub(super) async fn select(&self, which: &Which) -> Result<Vec<String>> {
+        let looks = [Look::Roll, Look::Active, Look::Heads, Look::Unacked, Look::Stored];
+        self.fresh(&looks).await?;
+        let mut uuids = match which {
+            Which::Uuids(uuids) => uuids.clone(),
+            Which::Filter(filter, _) => self.matching(filter)?,
+            Which::Root(root) => {
+                let mut members = self.read(|state| state.workflow_of(root));
+                members.insert(0, root.clone());
+                members
+            }
+        };
+        let mut met = std::collections::HashSet::new();
+        uuids.retain(|uuid| met.insert(uuid.clone()));
+        Ok(uuids)
+    }
+
+    fn matching(&self, filter: &Filter) -> Result<Vec<String>> {
+        let mut query = Query { filter: filter.clone(), limit: PAGE, ..Query::default() };
+        let mut uuids = Vec::new();
+        loop {
+            let page = self.read(|state| state.window(Noun::Task, &query))?;
+            uuids.extend(page.keys.into_iter().map(|(uuid, _)| uuid));
+            match page.cursor {
+                Some(cursor) => query.cursor = Some(cursor),
+                None => break,
+            }
+        }
+        // Newest first is for reading; what came first goes first.
+        uuids.reverse();
+        Ok(uuids)
+    }
+}
