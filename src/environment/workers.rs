@@ -9,6 +9,7 @@ use super::{Connection, Environment, unheard};
 use crate::celery::control::{Inspection, Request};
 use crate::error::Result;
 use crate::state::Kind;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -77,17 +78,43 @@ pub(super) async fn look(
     Ok(())
 }
 
-/// Asks workers that were met for the first time all that [`Look::Roll`] asks everybody (F49).
+/// Workers that are met for the first time and asked at once: one that is slow to listen holds up
+/// no other.
+const GREETED_AT_ONCE: usize = 16;
+
+/// Meets workers as they appear (F49).
 pub(super) async fn greet(environment: &Environment, connection: &Connection) {
     let mut newcomers = environment.0.newcomers.lock().await;
-    while let Some(hostname) = newcomers.recv().await {
-        environment.revoke_again(&hostname).await;
-        for method in ["stats", "active_queues", "registered", "conf"] {
-            let request = Request::new(method, Some(vec![hostname.clone()]));
-            if let Err(error) = ask(environment, connection, request, Enough::Known, TIMEOUT).await
-            {
-                tracing::debug!(%error, hostname, method, "a newcomer could not be asked");
-            }
+    stream::poll_fn(|context| newcomers.poll_recv(context))
+        .for_each_concurrent(GREETED_AT_ONCE, |name| meet(environment, connection, name))
+        .await;
+}
+
+/// Asks a worker that was met for the first time all that [`Look::Roll`] asks everybody.
+async fn meet(environment: &Environment, connection: &Connection, hostname: String) {
+    listens(environment, connection, &hostname).await;
+    environment.revoke_again(&hostname).await;
+    for method in ["stats", "active_queues", "registered", "conf"] {
+        let request = Request::new(method, Some(vec![hostname.clone()]));
+        if let Err(error) = ask(environment, connection, request, Enough::Known, TIMEOUT).await {
+            tracing::debug!(%error, hostname, method, "a newcomer could not be asked");
+        }
+    }
+}
+
+/// How often a worker that came up is asked whether it listens.
+const PINGS: usize = 5;
+const BETWEEN_PINGS: Duration = Duration::from_millis(500);
+
+/// A worker says that it is online before it listens to remote control (`celery/worker/consumer`),
+/// and what is published to nobody is lost: it is asked until it answers, for a while.
+async fn listens(environment: &Environment, connection: &Connection, hostname: &str) {
+    for _ in 0..PINGS {
+        let ping = Request::new("ping", Some(vec![hostname.to_owned()]));
+        match ask(environment, connection, ping, Enough::Known, TIMEOUT).await {
+            // With nobody listening at all, the answer is there at once.
+            Ok(answers) if answers.replies.is_empty() => tokio::time::sleep(BETWEEN_PINGS).await,
+            _ => return,
         }
     }
 }

@@ -238,6 +238,7 @@ fn what_waits_is_refused_and_what_runs_is_warned_of() {
     let _worker = CeleryWorker::start(&redis, options);
     let late = sender.send_with("lab.hold_late", json!([path]), json!({ "serializer": "pickle" }));
     wait_for_row(&mut server, "task/list", &late, |row| row["place"] == "active");
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["queues"].is_array());
     let answer = server.call("task/retry", json!({ "uuids": [late] })).unwrap();
     let warned = answer["warnings"].as_array().unwrap().iter().map(|warning| &warning["kind"]);
     assert_eq!(warned.collect::<Vec<_>>(), ["links", "running"], "{answer}");

@@ -30,8 +30,9 @@ const REMEMBERED_IDS: usize = 50_000;
 /// Unknown ids that every source is asked for, one by one.
 const SEARCHED: usize = 10;
 
-/// How long those who are silent are waited for.
+/// How long those who are silent are waited for, and for each id: a worker asks its result backend.
 const TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT_EACH: Duration = Duration::from_millis(2);
 
 /// Characters of a worker's answer, which names every id, that are told.
 const REPLY: usize = 200;
@@ -116,7 +117,7 @@ impl Action for Revoke {
             && let Some(size) = job.batch(left.len().min(BATCH)).await
         {
             let (batch, rest) = left.split_at(size);
-            let answers = match environment.ask(self.request(batch, None), TIMEOUT).await {
+            let answers = match environment.ask(self.request(batch, None), timeout(batch)).await {
                 Ok(answers) => answers,
                 Err(error) if revoked.revoked.is_empty() => return Err(error),
                 Err(error) => {
@@ -217,6 +218,10 @@ impl Revoke {
     }
 }
 
+fn timeout(batch: &[String]) -> Duration {
+    TIMEOUT + TIMEOUT_EACH * u32::try_from(batch.len()).unwrap_or(u32::MAX)
+}
+
 /// A worker names every id in its answer.
 fn cut(mut said: Value) -> Value {
     for text in said.as_object_mut().into_iter().flat_map(|said| said.values_mut()) {
@@ -278,7 +283,7 @@ impl Environment {
         let revoke = Revoke { which: Which::Uuids(Vec::new()), terminate: None };
         for batch in ids.chunks(BATCH) {
             let request = revoke.request(batch, Some(vec![hostname.to_owned()]));
-            if let Err(error) = self.ask(request, TIMEOUT).await {
+            if let Err(error) = self.ask(request, timeout(batch)).await {
                 tracing::warn!(%error, hostname, "a worker that came up could not be told");
             }
         }
