@@ -349,10 +349,10 @@ impl Store {
         Some(*task)
     }
 
-    /// Bytes that all of this takes: at least three quarters of the log are live.
+    /// Bytes that all of this takes: at least seven eighths of the log are live.
     pub fn bytes(&self) -> usize {
         let entries = self.roots.len() + self.due.len() + self.adrift.len();
-        self.records.log.live() * 4 / 3 + self.records.len() * Records::OVERHEAD + entries * ENTRY
+        self.records.log.live() * 8 / 7 + self.records.len() * Records::OVERHEAD + entries * ENTRY
     }
 
     /// Lets tasks go until the budget holds: finished ones, oldest first, and with them unfinished
