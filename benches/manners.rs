@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// Pings of one figure.
 const PINGS: usize = 5_000;
 
+/// Between two pings of somebody who is not in a hurry.
+const APART: Duration = Duration::from_millis(2);
+
 /// How long a server that shows nothing is watched.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -21,8 +24,9 @@ pub fn measure(results: usize) {
     println!("|---|--:|--:|--:|--:|---|");
     let redis = Redis::start();
     let first = CeleryWorker::start(&redis, Options::default());
-    let idle = pings(&redis);
-    row("PING of another client, nobody watches", &idle, "");
+    let idle = [Duration::ZERO, APART].map(|apart| pings(&redis, apart));
+    row("PING of another client at once, nobody watches", &idle[0], "");
+    row("PING of another client now and then, nobody watches", &idle[1], "");
     inspect(&redis, "inspect of one worker, `ping`");
     let second = CeleryWorker::start(&redis, Options { name: "second", ..Options::default() });
     inspect(&redis, "inspect of two workers, `ping`");
@@ -34,25 +38,32 @@ pub fn measure(results: usize) {
     quiet(&redis);
 }
 
-fn pings(redis: &Redis) -> Vec<Duration> {
+fn pings(redis: &Redis, apart: Duration) -> Vec<Duration> {
     let mut line = redis::Client::open(redis.url(0)).unwrap().get_connection().unwrap();
     let mut ping = || {
         let began = Instant::now();
         redis::cmd("PING").query::<()>(&mut line).unwrap();
-        began.elapsed()
+        let took = began.elapsed();
+        thread::sleep(apart);
+        took
     };
     (0..PINGS).map(|_| ping()).collect()
 }
 
-/// With every list open.
-fn watched(redis: &Redis, idle: &[Duration]) {
+/// With every list open: while we come and ask everybody for everything, and from then on.
+fn watched(redis: &Redis, idle: &[Vec<Duration>; 2]) {
     let mut server = Server::on(redis);
     for method in ["worker/subscribe", "task/subscribe", "queue/subscribe"] {
         server.subscribe(method, json!({}));
     }
-    let watched = pings(redis);
-    let ratio = at(&watched, 99).as_secs_f64() / at(idle, 99).as_secs_f64();
-    row("PING of another client, all lists open", &watched, &format!("p99 {ratio:.2} × idle"));
+    for (name, apart, idle) in [
+        ("PING of another client at once, all lists just opened", Duration::ZERO, &idle[0]),
+        ("PING of another client now and then, all lists open", APART, &idle[1]),
+    ] {
+        let watched = pings(redis, apart);
+        let ratio = at(&watched, 99).as_secs_f64() / at(idle, 99).as_secs_f64();
+        row(name, &watched, &format!("p99 {ratio:.2} × idle"));
+    }
 }
 
 fn inspect(redis: &Redis, name: &str) {

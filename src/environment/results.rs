@@ -7,6 +7,7 @@ use crate::backend::{self, ResultBackend, Stored};
 use crate::broker::url::BrokerUrl;
 use crate::error::{Error, Result};
 use crate::state::Kind;
+use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as channel;
@@ -163,8 +164,11 @@ impl Environment {
             return Ok(());
         }
         let Some(backend) = self.backend().await? else { return Ok(()) };
-        for chunk in uuids.chunks(CHUNK) {
-            let stored = self.heed(&backend, backend.get(chunk, cut).await).await?;
+        // The next ones come while these are learned.
+        let asked = uuids.chunks(CHUNK).map(async |chunk| (chunk, backend.get(chunk, cut).await));
+        let mut answers = stream::iter(asked.collect::<Vec<_>>()).buffered(2);
+        while let Some((chunk, stored)) = answers.next().await {
+            let stored = self.heed(&backend, stored).await?;
             let mut absent = Vec::new();
             let mut learned = Vec::new();
             for (uuid, stored) in chunk.iter().zip(stored) {
@@ -196,18 +200,20 @@ fn kind(stored: Stored) -> Kind {
 /// Reads what was stored before we came, as far as [`STORED`] and [`STEPS`] reach.
 pub(super) async fn stored(environment: &Environment) -> Result<()> {
     let Some(backend) = environment.backend().await? else { return Ok(()) };
-    let mut cursor = 0;
+    let mut scanned = backend.scan(0).await;
     let mut read = 0;
-    for _ in 0..STEPS {
-        let scanned = backend.scan(cursor).await;
-        let (next, mut uuids) = environment.heed(&backend, scanned).await?;
+    for step in 1..=STEPS {
+        let (cursor, mut uuids) = environment.heed(&backend, scanned).await?;
         uuids.truncate(STORED - read);
         read += uuids.len();
-        environment.learn_results(&uuids, CUT).await?;
-        cursor = next;
-        if cursor == 0 || read == STORED {
+        if cursor == 0 || read == STORED || step == STEPS {
+            environment.learn_results(&uuids, CUT).await?;
             break;
         }
+        let learned = environment.learn_results(&uuids, CUT);
+        let (learned, next) = tokio::join!(learned, backend.scan(cursor));
+        learned?;
+        scanned = next;
     }
     Ok(())
 }
