@@ -28,11 +28,13 @@ use codec::Writer;
 use facets::{Facets, NONE, Values, stretch_of};
 use foldhash::fast::RandomState;
 use head::{Head, state_word};
+use key::Key;
 use names::NameId;
 use order::Order;
 use records::Records;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher;
+use std::num::NonZeroU128;
 use std::sync::Arc;
 
 /// An unfinished task that nobody mentioned for this long goes like a finished one.
@@ -78,7 +80,8 @@ pub(super) struct Store {
 }
 
 /// A task that was taken out to be changed.
-struct Taken {
+struct Taken<'a> {
+    key: Key<'a>,
     slot: Option<u32>,
     /// Boxed: it is large, and handed on.
     task: Box<Task>,
@@ -93,7 +96,7 @@ impl Store {
 
     /// One task, unpacked.
     pub fn get(&self, uuid: &str) -> Option<Task> {
-        self.task(self.records.find(uuid)?)
+        self.task(self.records.find(Key::of(uuid))?)
     }
 
     fn task(&self, slot: u32) -> Option<Task> {
@@ -107,23 +110,23 @@ impl Store {
 
     /// When a task last changed.
     pub fn revision_of(&self, uuid: &str) -> Option<u64> {
-        Some(self.records.head(self.records.find(uuid)?)?.revision)
+        Some(self.records.head(self.records.find(Key::of(uuid))?)?.revision)
     }
 
     /// It is known.
     pub fn contains(&self, uuid: &str) -> bool {
-        self.records.find(uuid).is_some()
+        self.records.find(Key::of(uuid)).is_some()
     }
 
     /// It is known, and it ended.
     pub fn is_over(&self, uuid: &str) -> bool {
-        let head = self.records.find(uuid).and_then(|slot| self.records.head(slot));
+        let head = self.records.find(Key::of(uuid)).and_then(|slot| self.records.head(slot));
         head.is_some_and(Head::ended)
     }
 
     /// It is known, and its queue is not.
     pub fn lacks_queue(&self, uuid: &str) -> bool {
-        let head = self.records.find(uuid).and_then(|slot| self.records.head(slot));
+        let head = self.records.find(Key::of(uuid)).and_then(|slot| self.records.head(slot));
         head.is_some_and(|head| head.values.queue == NONE)
     }
 
@@ -278,28 +281,32 @@ impl Store {
     }
 
     /// Takes a task out to change it, with how it stood; a new one stood nowhere.
-    fn take(&mut self, uuid: &str) -> Taken {
+    fn take<'a>(&mut self, uuid: &'a str) -> Taken<'a> {
         self.met.clear();
-        let slot = self.records.find(uuid);
+        let key = Key::of(uuid);
+        let slot = self.records.find(key);
         match slot.and_then(|slot| self.records.row(slot, &self.names)) {
             Some(row) => {
                 let task = row.task(Some(&mut self.met));
                 let before = Some(task.standing());
-                Taken { slot, task, before }
+                Taken { key, slot, task, before }
             }
-            None => Taken { slot: None, task: Box::new(Task::new(uuid.into())), before: None },
+            None => {
+                let task = Box::new(Task::new(uuid.into()));
+                Taken { key, slot: None, task, before: None }
+            }
         }
     }
 
     /// Packs a task that was taken out.
-    fn put(&mut self, taken: Taken, revision: u64) -> Edit {
-        let Taken { slot, mut task, before } = taken;
+    fn put(&mut self, taken: Taken<'_>, revision: u64) -> Edit {
+        let Taken { key, slot, mut task, before } = taken;
         let after = task.standing();
         #[cfg(test)]
         self.model.put(&task);
         let former = slot.and_then(|slot| self.records.head(slot)).map(|head| head.values);
-        let slot = slot.unwrap_or_else(|| self.records.enter(&task.uuid));
-        let uuid = self.write(&mut task);
+        let slot = slot.unwrap_or_else(|| self.records.enter(key));
+        let uuid = self.write(key, &mut task);
         let at = self.records.log.append(slot, &self.scratch);
         let values = Values::of(&task, &self.names);
         let Task { seen, revision: changed, .. } = *task;
@@ -319,22 +326,25 @@ impl Store {
     }
 
     /// Writes a task down, and answers its id where the record does not begin with it.
-    fn write(&mut self, task: &mut Task) -> Option<std::num::NonZeroU128> {
+    fn write(&mut self, key: Key<'_>, task: &mut Task) -> Option<NonZeroU128> {
         let Store { scratch, names, .. } = self;
         scratch.clear();
-        let uuid = key::uuid_of(&task.uuid).and_then(std::num::NonZeroU128::new);
         let (id, seen) = (task.uuid.clone(), task.seen);
         let mut writer = Writer { bytes: scratch, names, id: &id, seen };
-        if uuid.is_none() {
-            writer.slice(&id);
-        }
+        let uuid = match key {
+            Key::Uuid(uuid) => Some(uuid),
+            Key::Text(id) => {
+                writer.slice(id);
+                None
+            }
+        };
         task.pass(&mut writer);
         uuid
     }
 
     /// Removes a task.
     pub fn remove(&mut self, uuid: &str, revision: u64) -> Option<Task> {
-        let Taken { slot, task, before } = self.take(uuid);
+        let Taken { slot, task, before, .. } = self.take(uuid);
         let slot = slot?;
         #[cfg(test)]
         self.model.remove(&task);

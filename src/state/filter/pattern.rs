@@ -110,9 +110,17 @@ impl Pattern {
         match &self.test {
             Matcher::Glob(glob) => glob.matches(text.as_bytes()),
             Matcher::Expression { needle, regex } => {
-                let told = needle.as_ref().and_then(|needle| needle.decides(text));
+                let told = needle.as_ref().and_then(|needle| needle.decides(text.as_bytes()));
                 told.unwrap_or_else(|| regex.is_match(text))
             }
+        }
+    }
+
+    /// Whether a look at the bytes of a text leaves it open that it is covered.
+    pub fn may_match(&self, text: &[u8]) -> bool {
+        match &self.test {
+            Matcher::Expression { needle: Some(needle), .. } => needle.decides(text) != Some(false),
+            _ => true,
         }
     }
 

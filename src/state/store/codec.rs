@@ -1,6 +1,6 @@
 //! Facts as bytes: [`Writer`] and [`Reader`] are the two directions of an [`Archive`].
 
-use super::key::{Key, uuid_of};
+use super::key::Key;
 use super::names::{NameId, Names};
 use crate::state::observation::{Micros, seconds};
 use crate::state::task::Archive;
@@ -95,12 +95,17 @@ impl Archive for Writer<'_> {
     fn id(&mut self, id: &mut Arc<str>) {
         if **id == *self.id {
             self.bytes.push(OWN);
-        } else if let Some(uuid) = uuid_of(id) {
-            self.bytes.push(UUID);
-            self.bytes.extend_from_slice(&uuid.to_le_bytes());
-        } else {
-            self.bytes.push(TEXT);
-            self.slice(id);
+            return;
+        }
+        match Key::of(id) {
+            Key::Uuid(uuid) => {
+                self.bytes.push(UUID);
+                self.bytes.extend_from_slice(&uuid.get().to_le_bytes());
+            }
+            Key::Text(id) => {
+                self.bytes.push(TEXT);
+                self.slice(id);
+            }
         }
     }
 }
@@ -143,11 +148,9 @@ impl<'a> Bytes<'a> {
         (self.byte() > 0).then(|| self.text())
     }
 
-    /// Passes over such a fact.
-    pub fn skip_text_fact(&mut self) {
-        if self.byte() > 0 {
-            self.slice();
-        }
+    /// The bytes of such a text.
+    pub fn slice_fact(&mut self) -> Option<&'a [u8]> {
+        (self.byte() > 0).then(|| self.slice())
     }
 }
 
@@ -194,7 +197,7 @@ impl Archive for Reader<'_> {
             OWN => self.id.into(),
             UUID => {
                 let uuid = u128::from_le_bytes(self.bytes.take(16).try_into().unwrap_or_default());
-                Key::Uuid(uuid).text().into()
+                uuid::Uuid::from_u128(uuid).to_string().into()
             }
             _ => self.bytes.text().into(),
         };

@@ -97,12 +97,9 @@ impl Facets {
     }
 }
 
-/// The stretch of runtimes that one lies in, in their order: 128 from each power of two to the next.
-pub fn stretch_of(runtime: f32) -> u32 {
+/// The stretch of runtimes that one lies in, in their order: 16 from each power of two to the next.
+pub fn stretch_of(runtime: f64) -> u32 {
     let bits = runtime.to_bits();
-    match runtime.is_nan() {
-        true => NONE,
-        false if runtime.is_sign_negative() => !bits >> 16,
-        false => bits >> 16 | 1 << 15,
-    }
+    let ordered = if runtime.is_sign_negative() { !bits } else { bits | 1 << 63 };
+    if runtime.is_nan() { NONE } else { (ordered >> 48) as u32 }
 }

@@ -31,7 +31,7 @@ impl Head {
     /// The id; `record` is the task's own, which is read only where the id stands there.
     pub fn key<'a>(&self, record: impl FnOnce() -> &'a [u8]) -> Key<'a> {
         match self.uuid {
-            Some(uuid) => Key::Uuid(uuid.get()),
+            Some(uuid) => Key::Uuid(uuid),
             None => Key::Text(Bytes(record()).text()),
         }
     }

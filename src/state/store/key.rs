@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU128;
 
 /// A task's id. Ordered as its text is.
 #[derive(Debug, Clone, Copy)]
 pub enum Key<'a> {
-    /// Of a text that is a UUID in lower case with dashes.
-    Uuid(u128),
+    /// Of a text that is a UUID in lower case with dashes, but for the one that is all zeros.
+    Uuid(NonZeroU128),
     /// Of any other text.
     Text(&'a str),
 }
@@ -28,7 +29,7 @@ impl<'a> Key<'a> {
         let uuid;
         let mut letters = match self {
             Key::Uuid(number) => {
-                uuid = written(number);
+                uuid = written(number.get());
                 uuid.iter()
             }
             Key::Text(text) => text.as_bytes().iter(),
@@ -50,7 +51,7 @@ impl<'a> Key<'a> {
     /// The id.
     pub fn text(self) -> Cow<'a, str> {
         match self {
-            Key::Uuid(uuid) => Cow::Owned(uuid::Uuid::from_u128(uuid).to_string()),
+            Key::Uuid(uuid) => Cow::Owned(uuid::Uuid::from_u128(uuid.get()).to_string()),
             Key::Text(text) => Cow::Borrowed(text),
         }
     }
@@ -63,9 +64,9 @@ const LEAD: usize = 7;
 const LETTERS: u32 = 19;
 
 /// The number of a UUID that is written in lower case with dashes: as [`written`] writes it.
-pub fn uuid_of(text: &str) -> Option<u128> {
+fn uuid_of(text: &str) -> Option<NonZeroU128> {
     let uuid = uuid::Uuid::try_parse(text).ok()?.as_u128();
-    (written(uuid) == text.as_bytes()).then_some(uuid)
+    NonZeroU128::new(uuid).filter(|_| written(uuid) == text.as_bytes())
 }
 
 /// A UUID as text.

@@ -32,8 +32,8 @@ pub struct Records {
 #[derive(Debug, Default)]
 struct Chunk {
     heads: Vec<Option<Head>>,
-    /// Seconds, rounded; not a number where unknown.
-    runtimes: Vec<f32>,
+    /// Seconds; not a number where unknown.
+    runtimes: Vec<f64>,
     /// How the ids begin. An order looks at many of these, and then at few ids.
     leads: Vec<u32>,
 }
@@ -54,7 +54,7 @@ impl Default for Records {
 
 impl Records {
     /// Bytes that each task takes beside its record: head, runtime, lead, id table, order, bitmaps.
-    pub const OVERHEAD: usize = size_of::<Option<Head>>() + 4 + 4 + 8 + 26 + 12;
+    pub const OVERHEAD: usize = size_of::<Option<Head>>() + 8 + 4 + 8 + 26 + 12;
 
     /// How many there are.
     pub fn len(&self) -> usize {
@@ -62,15 +62,14 @@ impl Records {
     }
 
     /// The slot of an id.
-    pub fn find(&self, id: &str) -> Option<u32> {
-        let key = Key::of(id);
+    pub fn find(&self, key: Key<'_>) -> Option<u32> {
         let hash = self.hasher.hash_one(key);
         let same = |slot: &u32| self.key(*slot) == Some(key);
         self.shards[shard(hash)].find(hash, same).copied()
     }
 
     /// A slot for an id that is not known yet.
-    pub fn enter(&mut self, id: &str) -> u32 {
+    pub fn enter(&mut self, key: Key<'_>) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.given += 1;
             self.given - 1
@@ -86,10 +85,9 @@ impl Records {
         let chunk = &mut self.chunks[chunk];
         if place == chunk.heads.len() {
             chunk.heads.push(None);
-            chunk.runtimes.push(f32::NAN);
+            chunk.runtimes.push(f64::NAN);
             chunk.leads.push(0);
         }
-        let key = Key::of(id);
         chunk.leads[place] = key.lead();
         let hash = self.hasher.hash_one(key);
         let Records { shards, chunks, log, hasher, .. } = self;
@@ -111,7 +109,7 @@ impl Records {
         self.log.release(head.at);
         let chunk = &mut self.chunks[slot as usize / CHUNK];
         chunk.heads[slot as usize % CHUNK] = None;
-        chunk.runtimes[slot as usize % CHUNK] = f32::NAN;
+        chunk.runtimes[slot as usize % CHUNK] = f64::NAN;
         self.free.push(slot);
         self.len -= 1;
     }
@@ -125,7 +123,7 @@ impl Records {
     pub fn set(&mut self, slot: u32, head: Head, runtime: Option<f64>) {
         let chunk = &mut self.chunks[slot as usize / CHUNK];
         let before = chunk.heads[slot as usize % CHUNK].replace(head);
-        chunk.runtimes[slot as usize % CHUNK] = runtime.map_or(f32::NAN, rounded);
+        chunk.runtimes[slot as usize % CHUNK] = runtime.map_or(f64::NAN, ordered);
         if let Some(before) = before {
             self.log.release(before.at);
         }
@@ -171,8 +169,8 @@ impl Records {
         all.filter_map(|(head, slot)| head.is_some().then_some(slot))
     }
 
-    /// The rounded runtime of a slot.
-    pub fn runtime(&self, slot: u32) -> f32 {
+    /// The runtime of a slot, as [`ordered`]; not a number where unknown.
+    pub fn runtime(&self, slot: u32) -> f64 {
         self.chunks[slot as usize / CHUNK].runtimes[slot as usize % CHUNK]
     }
 
@@ -189,11 +187,8 @@ fn key_in<'a>(chunks: &[Chunk], log: &'a Log, slot: u32) -> Option<Key<'a>> {
 
 /// A runtime that is no number is as the greatest or the least one, as in an order of floats: "not a
 /// number" here means unknown.
-pub fn rounded(runtime: f64) -> f32 {
-    match runtime.is_nan() {
-        true => f32::INFINITY.copysign(runtime as f32),
-        false => runtime as f32,
-    }
+pub fn ordered(runtime: f64) -> f64 {
+    if runtime.is_nan() { f64::INFINITY.copysign(runtime) } else { runtime }
 }
 
 fn shard(hash: u64) -> usize {

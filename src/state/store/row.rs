@@ -63,15 +63,31 @@ impl<'a> Row<'a> {
     /// One of the texts that come first, by its place among them.
     fn text(&self, place: usize) -> Option<Cell<'_>> {
         let mut bytes = self.bytes();
-        (0..place).for_each(|_| bytes.skip_text_fact());
+        for _ in 0..place {
+            bytes.slice_fact();
+        }
         bytes.text_fact().map(Cell::Text)
+    }
+
+    /// Is any of the texts that come first, or the id, such a one? They are bytes: to find out that
+    /// none is takes no more than a look at each.
+    pub fn any_text(&self, test: impl Fn(&[u8]) -> bool) -> bool {
+        let mut bytes = self.bytes();
+        let mut texts = (0..TEXTS).filter_map(|_| bytes.slice_fact());
+        texts.any(&test)
+            || match self.id() {
+                Key::Uuid(uuid) => test(&written(uuid.get())),
+                Key::Text(id) => test(id.as_bytes()),
+            }
     }
 
     /// A task of which nothing is known but the numbers.
     fn numbers(&self) -> Task {
         let mut task = Task::new(Arc::default());
         let mut bytes = self.bytes();
-        (0..TEXTS).for_each(|_| bytes.skip_text_fact());
+        for _ in 0..TEXTS {
+            bytes.slice_fact();
+        }
         let (names, seen) = (self.names, self.head.seen);
         task.pass_numbers(&mut Reader { bytes, names, id: "", seen, met: None });
         task
@@ -88,7 +104,7 @@ impl Record for Row<'_> {
             Key::Text(text) => return text,
             Key::Uuid(uuid) => uuid,
         };
-        let written = self.id.get_or_init(|| written(uuid));
+        let written = self.id.get_or_init(|| written(uuid.get()));
         std::str::from_utf8(written).unwrap_or_default()
     }
 

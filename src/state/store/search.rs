@@ -9,7 +9,7 @@ mod matches;
 pub(super) use matches::Cache;
 
 use super::Store;
-use super::facets::{Facet, Facets, NONE};
+use super::facets::{Facet, Facets, NONE, Values};
 use super::head::state_word;
 use super::key::Key;
 use super::row::Row;
@@ -32,6 +32,9 @@ struct Ask<'a> {
     after: Option<Place<'a>>,
     wanted: usize,
 }
+
+/// A row's value in a facet.
+type ValueOf = fn(&Values) -> u32;
 
 /// A value that outlives its row.
 enum Value {
@@ -120,15 +123,15 @@ impl Store {
         found
     }
 
-    /// The facet of a column.
-    fn facet(&self, column: &str) -> Option<&Facet> {
+    /// The facet of a column, and a row's value in it.
+    fn facet(&self, column: &str) -> Option<(&Facet, ValueOf)> {
         let Facets { state, place, name, queue, worker, .. } = &self.facets;
         Some(match column {
-            "state" => state,
-            "place" => place,
-            "name" => name,
-            "queue" => queue,
-            "worker" => worker,
+            "state" => (state, |values| values.state),
+            "place" => (place, |values| values.place),
+            "name" => (name, |values| values.name),
+            "queue" => (queue, |values| values.queue),
+            "worker" => (worker, |values| values.worker),
             _ => return None,
         })
     }
@@ -144,13 +147,6 @@ impl Store {
             }
             _ => Some(self.names.text(value)),
         }
-    }
-
-    fn compare_exactly(&self, sort: Sort, a: u32, b: u32) -> Ordering {
-        let row = |slot| self.records.row(slot, &self.names);
-        let (Some(a), Some(b)) = (row(a), row(b)) else { return Ordering::Equal };
-        let by_value = sort.order(a.field(sort.column).as_ref(), b.field(sort.column).as_ref());
-        by_value.then_with(|| a.id().cmp(&b.id()))
     }
 
     /// It comes behind the place that is asked for.
@@ -173,7 +169,7 @@ impl Store {
             let Some(row) = self.records.row(slot, &self.names) else { continue };
             let admitted = best.bound().is_none_or(|(value, bound)| {
                 let value = value.as_ref().map(Value::cell);
-                let key = || id(bound).unwrap_or(Key::Uuid(0));
+                let key = || id(bound).unwrap_or(Key::Text(""));
                 ask.stands(&row, value.as_ref(), key) == Ordering::Less
             });
             if admitted && self.is_behind(slot, ask) {

@@ -98,6 +98,17 @@ fn nothing_is_left_of_tasks_that_went() {
 }
 
 #[test]
+fn an_id_of_zeros_is_one_task() {
+    let mut lab = Lab::new();
+    for kind in ["received", "started"] {
+        let uuid = "00000000-0000-0000-0000-000000000000";
+        lab.event(1.0, event(kind, 1.0, json!({ "uuid": uuid })));
+        lab.state.tasks.check();
+    }
+    assert_eq!(lab.state.counts().tasks, 1);
+}
+
+#[test]
 fn unused_names_are_let_go() {
     let mut names = Names::default();
     let kept = names.intern("celery");

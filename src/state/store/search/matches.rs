@@ -5,6 +5,7 @@
 use super::super::Store;
 use super::super::facets::NONE;
 use super::super::head::drawn_word;
+use super::super::key::Key;
 use super::super::log::{At, Mark};
 use super::super::row::Row;
 use crate::state::filter::{Filter, Pattern, Term, Test, Verdict};
@@ -148,12 +149,12 @@ impl Store {
     /// What a term says that few distinct values decide.
     fn by_index(&self, term: &Term) -> Option<Said> {
         if let (Test::Key(id), false) = (&term.test, term.negated) {
-            let yes = self.records.find(id).into_iter().collect();
+            let yes = self.records.find(Key::of(id)).into_iter().collect();
             return Some(Said { yes, undecided: RoaringBitmap::new() });
         }
         let accepted = term.facet()?;
         let column = accepted.columns[0];
-        let facet = self.facet(column)?;
+        let (facet, _) = self.facet(column)?;
         let drawn = accepted.columns.contains(&"drawn");
         let holds = |value: u32| {
             self.text_of(column, value).is_some_and(|text| accepted.accepts(text))
@@ -292,7 +293,7 @@ impl<'a> Word<'a> {
         let mut texts = Vec::new();
         for column in *columns {
             let drawn = *column == "drawn";
-            let Some(facet) = store.facet(if drawn { "state" } else { column }) else {
+            let Some((facet, _)) = store.facet(if drawn { "state" } else { column }) else {
                 texts.push(*column);
                 continue;
             };
@@ -307,10 +308,12 @@ impl<'a> Word<'a> {
     }
 
     fn verdict(&self, slot: u32, row: &Row<'_>) -> Verdict {
-        let stands = |column: &&str| {
-            row.field(column).is_some_and(|cell| cell.any(|text| self.pattern.matches(text)))
-        };
-        let holds = self.by_value.contains(slot) || self.texts.iter().any(stands);
+        let holds = self.by_value.contains(slot)
+            || row.any_text(|text| self.pattern.may_match(text))
+                && self.texts.iter().any(|column| {
+                    let cell = row.field(column);
+                    cell.is_some_and(|cell| cell.any(|text| self.pattern.matches(text)))
+                });
         if holds == self.negated { Verdict::No } else { Verdict::Yes }
     }
 }
