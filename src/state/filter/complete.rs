@@ -6,6 +6,7 @@ use super::print::quoted;
 use crate::state::{Noun, Seen};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 /// Items of one answer at most.
@@ -89,15 +90,32 @@ fn value_items(field: &Field, typed: &str, seen: impl Fn(&'static str) -> Vec<Se
     let typed = typed.to_lowercase();
     let mut ranked: Vec<_> = values
         .into_iter()
-        .filter_map(|seen| Some((rank(field, &seen.value.to_lowercase(), &typed)?, seen)))
+        .filter_map(|seen| {
+            let rank = rank(field, &folded(&seen.value), &typed)?;
+            Some((rank, seen))
+        })
         .collect();
     if field.is_facet() {
-        ranked.sort_by(|(a, one), (b, other)| {
+        let likeliest = |(a, one): &(u8, Seen), (b, other): &(u8, Seen)| {
             let key = |rank: &u8, seen: &Seen| (*rank, Reverse(seen.tasks));
             key(a, one).cmp(&key(b, other)).then_with(|| one.value.cmp(&other.value))
-        });
+        };
+        // Of very many names only those that are offered have to be in order.
+        if ranked.len() > MOST {
+            ranked.select_nth_unstable_by(MOST, likeliest);
+            ranked.truncate(MOST);
+        }
+        ranked.sort_unstable_by(likeliest);
     }
     ranked.into_iter().take(MOST).map(|(_, seen)| value_item(field, seen)).collect()
+}
+
+/// In lower case; copied only where that is another text, as there may be very many.
+fn folded(value: &str) -> Cow<'_, str> {
+    match value.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        true => Cow::Borrowed(value),
+        false => Cow::Owned(value.to_lowercase()),
+    }
 }
 
 /// How well a value fits what was typed; `None`: not at all.
