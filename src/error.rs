@@ -162,6 +162,16 @@ pub enum Error {
         /// Where we looked.
         sources: Vec<String>,
     },
+    /// A step of it would keep the broker from everybody else, and nobody agreed to that.
+    #[error(
+        "{operation} may block the broker for {milliseconds} ms at a time: `accept_blocking` lets it"
+    )]
+    Blocking {
+        /// What was asked.
+        operation: String,
+        /// For how long one step may.
+        milliseconds: u64,
+    },
     /// Filter text does not parse.
     #[error("filter, character {}: expected {expected}", .position + 1)]
     Filter {
@@ -196,6 +206,7 @@ impl Error {
             Error::Config { .. } => -32031,
             Error::Inexact { .. } => -32032,
             Error::Filter { .. } => -32033,
+            Error::Blocking { .. } => -32034,
         }
     }
 
@@ -223,6 +234,7 @@ impl Error {
             Error::Config { .. } => "config",
             Error::Inexact { .. } => "inexact",
             Error::Filter { .. } => "filter",
+            Error::Blocking { .. } => "blocking",
         })
     }
 
@@ -275,6 +287,9 @@ impl Error {
             Error::Inexact { uuid, sources } => json!({ "uuid": uuid, "sources": sources }),
             Error::Filter { position, expected } => {
                 json!({ "position": position, "expected": expected })
+            }
+            Error::Blocking { operation, milliseconds } => {
+                json!({ "operation": operation, "milliseconds": milliseconds })
             }
         };
         let mut data = Map::new();

@@ -196,3 +196,61 @@ fn nothing_is_asked_more_often_than_said_and_nothing_for_nobody() {
     });
     assert!(looks("LLEN", "light").len() <= until, "asked for nobody");
 }
+
+/// What changing queues may send besides.
+const CHANGING: [&str; 2] = ["EVAL", "RPUSH"];
+
+#[test]
+fn changing_is_done_in_small_steps_and_leaves_nothing() {
+    let redis = Redis::start();
+    let mut sender = Sender::start(&redis, App::Default);
+    let (large, small) = ("x".repeat(100 << 10), "x");
+    for text in [&large[..], small].repeat(20).into_iter().chain([small; 400]) {
+        sender.send_with("lab.echo", json!([text]), json!({ "queue": "heavy" }));
+    }
+    sender.send_with("lab.echo", json!([1]), json!({ "queue": "light" }));
+    let before = keys(&redis);
+    let tap = Tap::on(redis.port());
+    let mut server = Server::start(&["--broker", &tap.url(0)], &[]);
+    let page = server.call("queue/messages", json!({ "queue": "heavy", "limit": 30 })).unwrap();
+    let uuids: Vec<&Value> =
+        page["rows"].as_array().unwrap().iter().map(|row| &row["uuid"]).collect();
+    let mut saved = Vec::new();
+    for (method, params) in [
+        ("queue/delete_messages", json!({ "queue": "heavy", "uuids": uuids[..10] })),
+        ("queue/move_messages", json!({ "queue": "heavy", "to": "light", "uuids": uuids[10..] })),
+        ("queue/purge", json!({ "queue": "heavy" })),
+    ] {
+        let answer = server.call(method, params).unwrap();
+        saved.push(json!({ "saved_as": answer["saved_as"] }));
+    }
+    for saved_as in saved.into_iter().rev() {
+        server.call("queue/restore", saved_as).unwrap();
+    }
+    server.finish();
+
+    let mut ours = None;
+    let sent = tap.sent();
+    let rude = sent.iter().filter(|sent| {
+        let changes = CHANGING.contains(&&*sent.name()) && sent.words[1] != "light";
+        let asks = sent.name() == "LREM" && sent.words[1].contains(".reply");
+        !changes && !asks && !is_polite(sent, &mut ours)
+    });
+    assert_eq!(rude.map(|sent| &sent.words[..2]).collect::<Vec<_>>(), [[""; 2]; 0]);
+    let bytes = |sent: &Sent| sent.words.iter().map(String::len).sum::<usize>();
+    for name in CHANGING {
+        let largest = sent.iter().filter(|sent| sent.name() == name).map(bytes).max();
+        // What fits 256 KiB, and the one that does not any more.
+        assert!(largest.is_some_and(|bytes| bytes < 512 << 10), "{name}: {largest:?}");
+        let longest = sent.iter().filter(|sent| sent.name() == name).map(|sent| sent.words.len());
+        assert!(longest.max() < Some(260), "{name}");
+    }
+    assert!(tap.largest_reply() < 1 << 20, "a reply of {} bytes", tap.largest_reply());
+    let after = keys(&redis);
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    let sorted = |mut keys: BTreeMap<String, Vec<String>>| {
+        keys.values_mut().for_each(|list| list.sort());
+        keys
+    };
+    assert!(sorted(before) == sorted(after), "queues hold what they held");
+}

@@ -2,6 +2,7 @@
 
 mod backend;
 mod check;
+mod editing;
 mod guards;
 mod jobs;
 mod outages;

@@ -1,12 +1,17 @@
 //! Brokers in kombu's words: exchanges, queues, messages. Knows kombu's conventions, not Celery's.
 //!
 //! [`connect`] picks an implementation by the URL's scheme. Implementations never write a key of
-//! their own but the reply list, never send `KEYS`, and bound every read in bytes.
+//! their own but the reply list, never send `KEYS`, and bound every read in bytes. What changes queues
+//! is apart, in [`Editing`].
 
+mod budget;
+mod editing;
 pub mod options;
 pub mod redis;
 pub mod url;
 
+pub use budget::Budget;
+pub use editing::{Editing, End, Exchanged, Put, Reach, Shelf, Stock};
 pub use options::Options;
 
 use crate::error::Result;
@@ -128,7 +133,7 @@ pub struct Memory {
 
 /// A broker, connected.
 #[async_trait]
-pub trait Broker: Send + Sync + Debug {
+pub trait Broker: Editing {
     /// `redis`, `amqp`.
     fn transport(&self) -> &'static str;
 

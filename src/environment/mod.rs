@@ -28,6 +28,7 @@ pub use check::{Check, Health};
 pub use link::Status;
 pub use looks::{Look, Need};
 pub use mailbox::{Answers, Replies};
+pub use queues::{fingerprint, message_key};
 pub use recording::record;
 pub use row::EnvironmentRow;
 pub use search::{Found, Searched};

@@ -132,7 +132,7 @@ pub(super) async fn names(environment: &Environment, connection: &Connection) ->
 }
 
 /// Remote control and events have exchanges and queues too; those carry no tasks.
-fn carries_tasks(environment: &Environment, name: &str) -> bool {
+pub(super) fn carries_tasks(environment: &Environment, name: &str) -> bool {
     let events = &environment.config().event_exchange;
     !name.ends_with(".pidbox")
         && name != events
@@ -207,6 +207,16 @@ pub(super) async fn unacked(environment: &Environment, connection: &Connection) 
         complete: look.complete,
     });
     Ok(if look.complete { Reach::Whole } else { Reach::Part })
+}
+
+/// By what a message of a queue is named: its delivery tag, else what its bytes add up to.
+pub fn message_key(message: &TaskMessage, raw: &[u8]) -> String {
+    message.delivery_tag.clone().unwrap_or_else(|| fingerprint(raw))
+}
+
+/// A name for a message's bytes.
+pub fn fingerprint(raw: &[u8]) -> String {
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, raw).to_string()
 }
 
 /// Reads one raw element as a task's message; `None` where it is no Celery message (F48).

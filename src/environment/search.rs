@@ -123,13 +123,15 @@ impl Environment {
         if peek.total == 0
             && !self.read(|state| state.queue_names().iter().any(|name| name == queue))
         {
-            let sources = ["workers", "bindings", "configuration", "broker"];
-            return Err(Error::UnknownQueue {
-                queue: queue.into(),
-                sources: sources.map(String::from).to_vec(),
-            });
+            return Err(self.unknown_queue(queue));
         }
         Ok(peek)
+    }
+
+    /// No source names this queue.
+    pub(super) fn unknown_queue(&self, queue: &str) -> Error {
+        let sources = ["workers", "bindings", "configuration", "broker"];
+        Error::UnknownQueue { queue: queue.into(), sources: sources.map(String::from).to_vec() }
     }
 }
 

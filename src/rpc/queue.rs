@@ -1,5 +1,6 @@
 //! `queue/*`
 
+use super::acting::{self, Done, How, Token};
 use super::bounds;
 use super::call::Call;
 use super::feed::{Listing, Live};
@@ -8,7 +9,10 @@ use super::source::Source;
 use super::subscription::Subscribe;
 use super::table::Table;
 use crate::celery::TaskMessage;
-use crate::environment::{Look, Need};
+use crate::environment::act::queue::pick::{Picked, Selection};
+use crate::environment::act::queue::purge::Purged;
+use crate::environment::act::queue::restore::Restored;
+use crate::environment::{self, Look, Need, act};
 use crate::error::Result;
 use crate::state::{Noun, QueueRow};
 use schemars::JsonSchema;
@@ -25,6 +29,30 @@ pub(super) fn register(table: &mut Table) {
         "The messages of a queue, next to run first; removes nothing",
         &["queue"],
         messages,
+    );
+    table.method(
+        "queue/purge",
+        "Removes all that waits in a queue, saved first",
+        &["queue"],
+        purge,
+    );
+    table.method(
+        "queue/delete_messages",
+        "Removes messages from a queue, saved first",
+        &["queue"],
+        delete,
+    );
+    table.method(
+        "queue/move_messages",
+        "Puts messages into another queue, saved first",
+        &["queue", "to"],
+        relocate,
+    );
+    table.method(
+        "queue/restore",
+        "Puts back what a purge, a deletion or a move removed",
+        &["saved_as"],
+        restore,
     );
     table.feed(
         "queue/subscribe",
@@ -116,21 +144,26 @@ async fn messages(params: Messages, call: Call) -> Result<Page> {
     let mut taken = HashSet::new();
     let rows = peek.messages.into_iter().enumerate().map(|(at, (step, raw))| {
         let position = (params.offset + at) as u64;
-        let mut row = row(TaskMessage::from_element(&raw), position, step, params.full);
-        // A tag that stands twice in a queue is no key for the second.
-        if !taken.insert(row.key.clone()) {
-            row.key = format!("{}#{position}", row.key);
+        let message = TaskMessage::from_element(&raw);
+        let mut key = environment::message_key(&message, &raw);
+        if taken.contains(&key) {
+            // A tag that stands twice is no name for the second; neither are bytes that do.
+            key = environment::fingerprint(&raw);
+            if taken.contains(&key) {
+                key = format!("{key}#{position}");
+            }
         }
-        row
+        taken.insert(key.clone());
+        row(key, message, position, step, params.full)
     });
     Ok(Page { rows: rows.collect(), total: peek.total, exact: !peek.cut || read == limit })
 }
 
-fn row(message: TaskMessage, position: u64, priority: u8, full: bool) -> Row {
+fn row(key: String, message: TaskMessage, position: u64, priority: u8, full: bool) -> Row {
     let (args_json, args_bytes) = bounded(message.args_json, full);
     let (kwargs_json, kwargs_bytes) = bounded(message.kwargs_json, full);
     Row {
-        key: message.delivery_tag.clone().unwrap_or_else(|| format!("#{position}")),
+        key,
         position,
         priority,
         delivery_tag: message.delivery_tag,
@@ -149,6 +182,121 @@ fn row(message: TaskMessage, position: u64, priority: u8, full: bool) -> Row {
         undecodable: message.undecodable,
         warnings: message.poison,
     }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Purge {
+    queue: String,
+    environment: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+    /// Messages a second at most.
+    rate: Option<f64>,
+    #[serde(rename = "progressToken")]
+    progress_token: Option<Token>,
+    #[serde(default)]
+    accept_blocking: bool,
+}
+
+async fn purge(params: Purge, call: Call) -> Result<Done<Purged>> {
+    let Purge { queue, accept_blocking, .. } = params;
+    let action = act::queue::purge::Purge { queue, accept_blocking };
+    let how = How { progress: params.progress_token, rate: params.rate };
+    acting::act(&call, params.environment.as_deref(), params.dry_run, how, action).await
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Delete {
+    queue: String,
+    environment: Option<String>,
+    uuids: Option<Vec<String>>,
+    /// As `queue/messages` tells them.
+    keys: Option<Vec<String>>,
+    #[serde(default)]
+    dry_run: bool,
+    /// Messages a second at most.
+    rate: Option<f64>,
+    #[serde(rename = "progressToken")]
+    progress_token: Option<Token>,
+    #[serde(default)]
+    accept_blocking: bool,
+}
+
+async fn delete(params: Delete, call: Call) -> Result<Done<Picked>> {
+    let names = names(params.uuids, params.keys)?;
+    let Delete { queue, accept_blocking, .. } = params;
+    let action = act::queue::delete::Delete(Selection { queue, names, accept_blocking });
+    let how = How { progress: params.progress_token, rate: params.rate };
+    acting::act(&call, params.environment.as_deref(), params.dry_run, how, action).await
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    queue: String,
+    to: String,
+    environment: Option<String>,
+    uuids: Option<Vec<String>>,
+    /// As `queue/messages` tells them.
+    keys: Option<Vec<String>>,
+    #[serde(default)]
+    dry_run: bool,
+    /// Messages a second at most.
+    rate: Option<f64>,
+    #[serde(rename = "progressToken")]
+    progress_token: Option<Token>,
+    #[serde(default)]
+    accept_blocking: bool,
+}
+
+async fn relocate(params: Move, call: Call) -> Result<Done<Picked>> {
+    let names = names(params.uuids, params.keys)?;
+    let Move { queue, to, accept_blocking, .. } = params;
+    let selection = Selection { queue, names, accept_blocking };
+    let action = act::queue::moving::Move { selection, to };
+    let how = How { progress: params.progress_token, rate: params.rate };
+    acting::act(&call, params.environment.as_deref(), params.dry_run, how, action).await
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Restore {
+    /// The file's path, as the action that removed them answered it.
+    saved_as: String,
+    environment: Option<String>,
+    /// Only these; else all.
+    uuids: Option<Vec<String>>,
+    keys: Option<Vec<String>>,
+    /// Into this queue; else to where they came from.
+    to: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+    /// Messages a second at most.
+    rate: Option<f64>,
+    #[serde(rename = "progressToken")]
+    progress_token: Option<Token>,
+    #[serde(default)]
+    accept_blocking: bool,
+}
+
+async fn restore(params: Restore, call: Call) -> Result<Done<Restored>> {
+    let some = params.uuids.is_some() || params.keys.is_some();
+    let names = if some { names(params.uuids, params.keys)? } else { Vec::new() };
+    let Restore { saved_as, to, accept_blocking, .. } = params;
+    let action = act::queue::restore::Restore { saved_as, names, to, accept_blocking };
+    let how = How { progress: params.progress_token, rate: params.rate };
+    acting::act(&call, params.environment.as_deref(), params.dry_run, how, action).await
+}
+
+/// By uuid or by key: an empty list means nothing, so it is none of "all".
+fn names(uuids: Option<Vec<String>>, keys: Option<Vec<String>>) -> Result<Vec<String>> {
+    let names: Vec<String> = uuids.into_iter().chain(keys).flatten().collect();
+    if names.is_empty() {
+        return Call::invalid("name messages by `uuids` or `keys`");
+    }
+    Ok(names)
 }
 
 fn named(text: String) -> Option<String> {

@@ -372,6 +372,14 @@ impl State {
         self.queues.keys().map(|name| name.to_string()).collect()
     }
 
+    /// A queue, or an exchange, whose messages every worker gets: nobody takes them from a list.
+    pub fn is_broadcast(&self, name: &str) -> bool {
+        self.queues.values().any(|queue| {
+            let mut fanout = queue.bindings.iter().filter(|binding| binding.kind == "fanout");
+            fanout.any(|binding| *queue.name == *name || binding.exchange == name)
+        })
+    }
+
     /// Workers that a broadcast can expect an answer from.
     pub fn workers_online(&self) -> Vec<String> {
         let answering = self.workers.values().filter(|worker| worker.answers());

@@ -1,8 +1,9 @@
 //! A line to a server that goes bad when told to: cut, refused, or silent without an end.
 
 use super::process::free_port;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -18,10 +19,18 @@ enum Weather {
     Swallowing,
 }
 
+/// What happens once so many more bytes have passed.
+struct Fuse {
+    left: usize,
+    bang: Box<dyn FnOnce() + Send>,
+}
+
 #[derive(Default)]
 struct Line {
     weather: Mutex<Weather>,
     ends: Mutex<Vec<TcpStream>>,
+    passed: AtomicUsize,
+    fuse: Mutex<Option<Fuse>>,
 }
 
 /// A TCP proxy on a port of its own.
@@ -70,9 +79,43 @@ impl Proxy {
         *self.line.weather.lock().unwrap() = Weather::Swallowing;
     }
 
+    /// Bytes that have passed, in both directions.
+    pub fn passed(&self) -> usize {
+        self.line.passed.load(Ordering::Relaxed)
+    }
+
+    /// Once so many more bytes have passed, in both directions, does something, and cuts the line that
+    /// the next one would have passed.
+    pub fn after(&self, bytes: usize, bang: impl FnOnce() + Send + 'static) {
+        *self.line.fuse.lock().unwrap() = Some(Fuse { left: bytes, bang: Box::new(bang) });
+    }
+
     /// New connections work again.
     pub fn clear(&self) {
         *self.line.weather.lock().unwrap() = Weather::Fair;
+    }
+}
+
+impl Line {
+    fn carry(&self, bytes: &[u8], to: &mut TcpStream) -> io::Result<()> {
+        self.passed.fetch_add(bytes.len(), Ordering::Relaxed);
+        let mut fuse = self.fuse.lock().unwrap();
+        let before = match &mut *fuse {
+            Some(fuse) if fuse.left > bytes.len() => {
+                fuse.left -= bytes.len();
+                bytes.len()
+            }
+            Some(fuse) => fuse.left,
+            None => bytes.len(),
+        };
+        to.write_all(&bytes[..before])?;
+        match fuse.take_if(|_| before < bytes.len()) {
+            Some(fuse) => {
+                (fuse.bang)();
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -91,7 +134,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, line: &Line) {
     let mut bytes = vec![0; 64 << 10];
     while let Ok(read @ 1..) = from.read(&mut bytes) {
         let swallowed = *line.weather.lock().unwrap() == Weather::Swallowing;
-        if !swallowed && to.write_all(&bytes[..read]).is_err() {
+        if !swallowed && line.carry(&bytes[..read], &mut to).is_err() {
             break;
         }
     }

@@ -20,8 +20,13 @@ pub struct Redis {
 impl Redis {
     /// Starts one and waits until it answers.
     pub fn start() -> Redis {
+        Redis::start_with(&[])
+    }
+
+    /// Likewise, with further options.
+    pub fn start_with(options: &[&str]) -> Redis {
         let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
-        let process = Mutex::new(spawn(port, &folder, &[]));
+        let process = Mutex::new(spawn(port, &folder, options));
         let redis = Redis { port, folder, process };
         redis.wait_for_answer();
         redis

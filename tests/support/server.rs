@@ -239,6 +239,13 @@ impl Server {
         self.messages.recv_timeout(bound).ok()
     }
 
+    /// SIGKILL, and its end; its home stays as long as this does.
+    pub fn kill(&mut self) {
+        self.ended = true;
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Ends its input.
     pub fn end_input(&mut self) {
         self.input = None;

@@ -5,6 +5,7 @@
 //! what an action publishes.
 
 pub(crate) mod client;
+mod editing;
 mod facts;
 pub(crate) mod keys;
 pub(crate) mod pubsub;
@@ -42,6 +43,7 @@ pub(super) struct Redis {
     layout: Mutex<Layout>,
     replies: reply::Replies,
     marks: queues::Marks,
+    scripts: editing::Scripts,
 }
 
 /// Connects to the first of the URL's servers that answers.
@@ -55,6 +57,7 @@ pub(super) async fn connect(url: &BrokerUrl, options: &Options) -> Result<Arc<dy
         commands,
         layout: Mutex::new(layout),
         marks: queues::Marks::default(),
+        scripts: editing::Scripts::default(),
     }))
 }
 

@@ -1,7 +1,7 @@
 //! Lengths, arrivals and messages of queues: lists, one for each priority step. Producers `LPUSH`,
 //! consumers `BRPOP`: index -1 is the next to run (reference 1.2).
 
-use super::super::{Depth, Peek};
+use super::super::{Budget, Depth, Peek};
 use super::client::{broken, reason};
 use super::keys::Layout;
 use crate::error::Result;
@@ -21,9 +21,6 @@ const MARK_DEPTH: usize = 10_000;
 
 /// Samples for which a list whose newest element is too large is not asked for it again.
 const REST: u32 = 30;
-
-/// Bytes that one read asks for, at the largest size seen.
-const CHUNK: usize = 256 << 10;
 
 /// The newest element of every list at the last sample: how many came since is its distance.
 #[derive(Debug, Default)]
@@ -170,7 +167,7 @@ pub(super) async fn peek(
     let lengths = lengths(layout, commands, queue).await?;
     let mut peek = Peek { total: lengths.values().sum(), ..Peek::default() };
     let mut skip = offset as u64;
-    let mut budget = Budget { left: bytes, largest: 0, read: 0 };
+    let mut budget = Budget::new(bytes);
     for (step, length) in lengths {
         let start = skip.min(length);
         skip -= start;
@@ -195,34 +192,6 @@ pub(super) async fn peek(
     Ok(peek)
 }
 
-/// How much may still be read: one message first, then as many as fit at the largest size seen, but
-/// never more than were read before: small ones may be followed by large ones.
-struct Budget {
-    left: usize,
-    largest: usize,
-    read: usize,
-}
-
-impl Budget {
-    /// `None`: no more. The very first message is read whatever its size.
-    fn fitting(&self) -> Option<usize> {
-        if self.read == 0 {
-            return Some(1);
-        }
-        let largest = self.largest.max(1);
-        let fitting = (CHUNK.min(self.left) / largest).clamp(1, self.read);
-        (largest <= self.left).then_some(fitting)
-    }
-
-    fn spend(&mut self, read: &[Vec<u8>]) {
-        self.read += read.len();
-        for raw in read {
-            self.left = self.left.saturating_sub(raw.len());
-            self.largest = self.largest.max(raw.len());
-        }
-    }
-}
-
 async fn lengths(
     layout: &Layout,
     commands: &mut MultiplexedConnection,
@@ -245,7 +214,7 @@ async fn lengths(
 }
 
 /// `count` messages from the `at`-th next to run, in the order in which they run.
-async fn from_tail(
+pub(super) async fn from_tail(
     commands: &mut MultiplexedConnection,
     key: &str,
     at: usize,
@@ -287,17 +256,5 @@ mod tests {
         marks.arrived("q", &listed(1, None, Some(&vec![b'x'; MARK + 1])));
         assert_eq!(marks.mark("q").rest, REST);
         assert_eq!(marks.mark("q").newest, None);
-    }
-
-    #[test]
-    fn reads_are_bounded_in_bytes() {
-        let mut budget = Budget { left: 1 << 20, largest: 0, read: 0 };
-        assert_eq!(budget.fitting(), Some(1));
-        budget.spend(&[vec![0; 1024]]);
-        assert_eq!(budget.fitting(), Some(1), "one small message says little");
-        budget.spend(&vec![vec![0; 1024]; 255]);
-        assert_eq!(budget.fitting(), Some(CHUNK / 1024));
-        budget.spend(&[vec![0; 512 << 10]]);
-        assert_eq!(budget.fitting(), None, "another of that size would be too much");
     }
 }

@@ -17,6 +17,8 @@ pub mod revoke;
 pub mod select;
 pub mod send;
 mod target;
+pub mod queue;
+mod recovery;
 
 pub use guard::Unlocked;
 pub use job::{Job, JobDetails, JobRow, JobStatus, Jobs, Standing};

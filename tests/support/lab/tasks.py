@@ -89,6 +89,13 @@ def progress(self, path, total=4):
     return total
 
 
+@shared_task(name="lab.tally", bind=True)
+def tally(self, path):
+    """A line in a file for each time that it runs."""
+    with open(path, "a") as file:
+        file.write(f"{self.request.id}\n")
+
+
 @shared_task(name="lab.exit")
 def exit_process():
     """Takes its pool process down."""

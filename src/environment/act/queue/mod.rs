@@ -1,0 +1,104 @@
+//! Actions on the messages of queues: what they have in common. Each removes only what it saved
+//! first, by exact bytes, in steps that a broker is through with at once.
+
+pub mod delete;
+mod find;
+pub mod moving;
+pub mod pick;
+pub mod purge;
+pub mod restore;
+mod target;
+
+use super::recovery::Saved;
+use crate::broker::Stock;
+use crate::environment::looks::Look;
+use crate::environment::{Connection, Environment};
+use crate::error::{Error, Result};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// Something to know about what was done.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Warning {
+    /// Which task's message it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// For programs.
+    pub kind: &'static str,
+    /// For people.
+    pub text: String,
+}
+
+impl Warning {
+    fn new(kind: &'static str, text: impl Into<String>) -> Self {
+        Warning { uuid: None, kind, text: text.into() }
+    }
+
+    /// Somebody took both a message and its copy.
+    fn twice(uuid: Option<String>) -> Self {
+        let text = "a worker took it while it was moved, and another one its copy: it runs twice";
+        Warning { uuid, kind: "twice", text: text.into() }
+    }
+
+    /// It broke off: what was done until then is in the answer and in the file.
+    fn broke_off(error: &Error) -> Self {
+        let text = format!(
+            "stopped: {error}. What the recovery file names as saved, and nothing more, may be out of \
+             the queue or not: a restore looks for it before it puts it back"
+        );
+        Warning::new(error.kind().unwrap_or("internal"), text)
+    }
+}
+
+/// A message that was left where it was, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Skipped {
+    /// The task's id, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Its name in `queue/messages`, or as it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[allow(missing_docs)]
+    pub reason: Cow<'static, str>,
+}
+
+impl Skipped {
+    fn of(saved: &Saved, reason: impl Into<Cow<'static, str>>) -> Self {
+        let (uuid, key) = (saved.uuid.clone(), Some(saved.key.clone()));
+        Skipped { uuid, key, reason: reason.into() }
+    }
+}
+
+/// Milliseconds for which one step may keep the broker from others, unless that is accepted.
+const STEP: u64 = 5;
+
+/// Why a step is not done that would take so many milliseconds.
+fn blocking(cost: u64, accepted: bool) -> Option<String> {
+    let refused = cost > STEP && !accepted;
+    refused.then(|| format!("it would block the broker for {cost} ms: `accept_blocking` lets it"))
+}
+
+/// What a queue is made of, where anybody knows that queue.
+///
+/// # Errors
+/// [`Error::UnknownQueue`], [`Error::Broker`], [`Error::NotConnected`].
+async fn known(environment: &Environment, connection: &Connection, queue: &str) -> Result<Stock> {
+    let stock = connection.broker.stock(queue).await?;
+    if stock.total() == 0 && stock.foreign.is_empty() {
+        environment.fresh(&[Look::Names]).await?;
+        if !environment.read(|state| state.queue_names().iter().any(|name| name == queue)) {
+            return Err(environment.unknown_queue(queue));
+        }
+    }
+    Ok(stock)
+}
+
+/// What was left alone, because it is no list.
+fn foreign(stock: &Stock) -> impl Iterator<Item = Warning> {
+    stock.foreign.iter().map(|(key, kind)| {
+        let key = key.escape_debug();
+        Warning::new("foreign", format!("`{key}` is no list but a {kind}: it was left alone"))
+    })
+}

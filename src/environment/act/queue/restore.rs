@@ -1,0 +1,124 @@
+//! `queue/restore`: puts back what a recovery file holds, to the queue and end it came from, or into
+//! another queue.
+//!
+//! First a [`Plan`] is made, which only reads: what the file says is out of its queue goes back; what it
+//! cannot say, because a process ended between two lines, is looked for in the queues and among what
+//! workers hold. That it is about to be put back stands in the file before it is, so that no second
+//! restore doubles anything.
+
+mod plan;
+mod putting;
+
+use super::{Skipped, Warning, target};
+use crate::environment::act::recovery::{Index, Place};
+use crate::environment::act::{Action, Job, Preview};
+use crate::environment::{Connection, Environment, Need};
+use crate::error::{Error, Result};
+use plan::Plan;
+use putting::Putting;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Puts messages back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restore {
+    /// The recovery file.
+    pub saved_as: String,
+    /// Uuids or keys of those to put back; empty: all.
+    pub names: Vec<String>,
+    /// Into this queue, instead of where they came from.
+    pub to: Option<String>,
+    /// Steps may be long.
+    pub accept_blocking: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+pub struct Restored {
+    /// Messages that were put back.
+    pub restored: u64,
+    /// Those that were not, and why; at most 5,000 of them.
+    pub skipped: Vec<Skipped>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[allow(missing_docs)]
+    pub warnings: Vec<Warning>,
+}
+
+/// Messages that are named in `skipped`, at most.
+const NAMED: usize = 5_000;
+
+impl Restored {
+    fn skip(&mut self, skipped: Skipped) {
+        if self.skipped.len() < NAMED {
+            self.skipped.push(skipped);
+        } else if self.warnings.iter().all(|warning| warning.kind != "many") {
+            let text = format!("more than {NAMED} were skipped: only these are named");
+            self.warnings.push(Warning::new("many", text));
+        }
+    }
+}
+
+impl Action for Restore {
+    type Outcome = Restored;
+
+    const METHOD: &'static str = "queue/restore";
+    const NEEDS: &'static [Need] = &[Need::Queues];
+
+    fn describe(&self) -> Value {
+        json!({ "saved_as": self.saved_as, "names": self.names, "to": self.to })
+    }
+
+    async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Restored> {
+        let connection = environment.connection().await?;
+        let (index, plan) = self.plan(environment, &connection, Some(job)).await?;
+        connection.broker.takes_changes(true).await?;
+        job.expect(plan.back.len() + plan.moved.len());
+        let putting = Putting {
+            broker: connection.broker.as_ref(),
+            job,
+            recovery: index.recovery()?,
+            index: &index,
+            to: self.to,
+            outcome: plan.outcome,
+        };
+        putting.carry_out(plan.back, plan.moved, plan.facts, self.accept_blocking).await
+    }
+}
+
+impl Preview for Restore {
+    async fn preview(self, environment: &Environment) -> Result<Restored> {
+        let connection = environment.connection().await?;
+        let (_, plan) = self.plan(environment, &connection, None).await?;
+        let mut outcome = plan.outcome;
+        outcome.restored = (plan.back.len() + plan.moved.len()) as u64;
+        Ok(outcome)
+    }
+}
+
+impl Restore {
+    async fn plan(
+        &self,
+        environment: &Environment,
+        connection: &Connection,
+        job: Option<&Job>,
+    ) -> Result<(Index, Plan)> {
+        let (path, names) = (self.saved_as.clone(), self.names.clone());
+        let opened = tokio::task::spawn_blocking(move || Index::open(&path, &names)).await;
+        let index = opened.map_err(|error| Error::Internal(error.to_string()))??;
+        let here = Place::of(environment, connection);
+        if index.header.place != here {
+            let sentence = format!(
+                "{} is of {} (environment `{}`), and this is {here}",
+                self.saved_as, index.header.place, index.header.environment
+            );
+            return Err(Error::InvalidParams(sentence));
+        }
+        if let Some(to) = &self.to {
+            target::check(environment, connection, to).await?;
+        }
+        let plan =
+            Plan::make(&index, !self.names.is_empty(), connection.broker.as_ref(), job).await?;
+        Ok((index, plan))
+    }
+}
