@@ -8,8 +8,7 @@ use crate::support::celery::{App, Sender};
 use crate::support::redis::Redis;
 use crate::support::server::Server;
 use ::redis::{Client, Connection};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fs;
@@ -92,7 +91,7 @@ fn files(home: &Path) -> Vec<PathBuf> {
 fn saved(path: &Path) -> Vec<Vec<u8>> {
     let raws = lines(path).into_iter().filter_map(|line| {
         let raw = line["saved"]["raw"].as_str()?.to_owned();
-        Some(STANDARD.decode(raw).unwrap())
+        Some(STANDARD.decode_to_vec(raw).unwrap())
     });
     raws.collect()
 }

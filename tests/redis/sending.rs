@@ -192,12 +192,13 @@ fn f13_nothing_is_sent_where_nobody_would_read_it() {
         Options { app: App::Broadcasting, queues: &["celery", "notices"], ..Options::default() };
     let worker = CeleryWorker::start(&redis, options);
     let mut server = Server::on(&redis);
-    let row = wait_for_row(&mut server, "worker/list", &worker.hostname(), |row| {
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |row| {
         row["queues"].as_array().is_some_and(|queues| queues.len() == 2)
     });
-    let queues = row["queues"].as_array().unwrap().iter().filter_map(Value::as_str);
-    let private =
-        queues.filter(|name| name.starts_with("bcast.")).map(String::from).next().unwrap();
+    let details = server.call("worker/get", json!([worker.hostname()])).unwrap();
+    let names = details["active_queues"].as_array().unwrap().iter();
+    let mut names = names.filter_map(|queue| queue["name"].as_str());
+    let private = names.find(|name| name.starts_with("bcast.")).unwrap().to_owned();
     for queue in [private.as_str(), "notices"] {
         let params = json!({ "name": "lab.add", "args": [1, 2], "queue": queue });
         let error = server.call("task/send", params).unwrap_err();

@@ -23,8 +23,6 @@ pub enum App {
     /// The result backend is set by the application, not by the environment: as user `lab`, with
     /// the password `lab-secret`.
     Configured,
-    /// There is a broadcast queue, `everybody`.
-    Broadcasting,
 }
 
 impl App {
@@ -35,7 +33,6 @@ impl App {
             App::Broadcasting => "lab.broadcasting",
             App::Pickling => "lab.pickling",
             App::Configured => "lab.configured",
-            App::Broadcasting => "lab.broadcasting",
         }
     }
 }

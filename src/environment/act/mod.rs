@@ -12,13 +12,13 @@ mod guard;
 mod job;
 mod original;
 mod publish;
+pub mod queue;
+mod recovery;
 pub mod retry;
 pub mod revoke;
 pub mod select;
 pub mod send;
 mod target;
-pub mod queue;
-mod recovery;
 
 pub use guard::Unlocked;
 pub use job::{Job, JobDetails, JobRow, JobStatus, Jobs, Standing};

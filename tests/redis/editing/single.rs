@@ -112,7 +112,7 @@ fn f13_nothing_is_moved_where_nobody_reads() {
     let redis = Redis::start();
     let template = Template::of(&redis, "lab.add", json!([1, 2]));
     template.fill(&redis, "waiting", "waiting", &names("t", 2));
-    let queues = &["celery", "everybody"];
+    let queues = &["celery", "notices"];
     let app = App::Broadcasting;
     let worker = CeleryWorker::start(&redis, Options { app, queues, ..Options::default() });
     let mut server = Server::on(&redis);
@@ -122,7 +122,7 @@ fn f13_nothing_is_moved_where_nobody_reads() {
         ("waiting", -32602),
         ("celery.pidbox", -32602),
         ("celeryev", -32602),
-        ("everybody", -32602),
+        ("notices", -32602),
         (own, -32602),
         ("nosuch", -32024),
     ] {

@@ -14,8 +14,8 @@ pub(super) use index::{Entry, Index, Standing};
 
 use crate::broker::{End, Shelf};
 use crate::environment::{Connection, Environment};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+
+use base64_simd::STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -131,13 +131,13 @@ pub(super) struct Raw(pub Vec<u8>);
 
 impl Serialize for Raw {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(&self.0))
+        serializer.serialize_str(&STANDARD.encode_to_string(&self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        STANDARD.decode(text).map(Raw).map_err(D::Error::custom)
+        STANDARD.decode_to_vec(text).map(Raw).map_err(D::Error::custom)
     }
 }
