@@ -74,6 +74,10 @@ impl Environment {
 
     fn is_broadcast(&self, queue: &str) -> bool {
         self.read(|state| {
+            // Also one whose workers are gone.
+            if !state.is_read(queue) {
+                return true;
+            }
             let mut queues = state.workers().filter_map(|worker| worker.active_queues).flatten();
             queues.any(|active| {
                 let named = active.name == queue || active.alias.as_deref() == Some(queue);

@@ -116,14 +116,18 @@ fn f13_nothing_is_moved_where_nobody_reads() {
     let app = App::Broadcasting;
     let worker = CeleryWorker::start(&redis, Options { app, queues, ..Options::default() });
     let mut server = Server::on(&redis);
-    let worker = call(&mut server, "worker/get", json!([worker.hostname()]));
-    let own = texts(&worker["queues"]).into_iter().find(|name| name.starts_with("bcast.")).unwrap();
+    let own = wait_until("the worker's own copy", || {
+        let details = server.call("worker/get", json!([worker.hostname()]))?;
+        let queues = details["active_queues"].as_array().into_iter().flatten();
+        let mut names = queues.filter_map(|queue| queue["name"].as_str());
+        names.find(|name| name.starts_with("bcast.")).map(String::from).ok_or(details.clone())
+    });
     for (queue, code) in [
         ("waiting", -32602),
         ("celery.pidbox", -32602),
         ("celeryev", -32602),
         ("notices", -32602),
-        (own, -32602),
+        (own.as_str(), -32602),
         ("nosuch", -32024),
     ] {
         let params = json!({ "queue": "waiting", "to": queue, "uuids": ["t-0"] });
