@@ -3,6 +3,10 @@
 //! Knows the envelope that kombu's virtual transports (Redis) put around a message, base64, and
 //! zlib compression. Must not know Celery: what headers and body mean is `celery`'s business.
 
+mod cut;
+
+pub use cut::Cut;
+
 use crate::error::{Error, Result};
 use crate::json;
 use base64_simd::{STANDARD, forgiving_decode_to_vec};

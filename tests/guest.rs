@@ -7,6 +7,7 @@ use crate::support::celery::{App, CeleryWorker, Options, Sender};
 use crate::support::redis::Redis;
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
+use lazycelery::message::Message;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,6 +48,9 @@ const READING: &[&str] = &[
     "STRLEN",
     "GETRANGE",
     "ROLE",
+    "INFO",
+    "OBJECT IDLETIME",
+    "MEMORY USAGE",
     "EXISTS",
     "SRANDMEMBER",
 ];
@@ -92,6 +96,7 @@ fn keys(redis: &Redis) -> BTreeMap<String, Vec<String>> {
 fn read_everything(server: &mut Server, hostname: &str, uuid: &str) {
     let calls = [
         ("environment/list", json!({})),
+        ("environment/check", json!({})),
         ("worker/list", json!({})),
         ("worker/get", json!({ "hostname": hostname })),
         ("task/list", json!({})),
@@ -253,4 +258,50 @@ fn changing_is_done_in_small_steps_and_leaves_nothing() {
         keys
     };
     assert!(sorted(before) == sorted(after), "queues hold what they held");
+}
+
+/// What was asked of workers: the method, and of whom.
+fn asked(tap: &Tap) -> Vec<(String, Value)> {
+    let requests = tap.sent().into_iter().filter(|sent| sent.name() == "PUBLISH");
+    let read = |sent: Sent| {
+        let message = Message::from_envelope(sent.words[2].as_bytes()).unwrap();
+        let mut body: Value = serde_json::from_slice(&message.body.bytes).unwrap();
+        (body["method"].as_str().unwrap().to_owned(), body["destination"].take())
+    };
+    requests.map(read).collect()
+}
+
+#[test]
+fn f16_what_is_held_is_asked_of_one_worker_and_only_while_it_is_looked_at() {
+    let redis = Redis::start();
+    let options = |name| Options { name, pool: "solo", ..Options::default() };
+    let mut workers = ["w1", "w2"].map(|name| CeleryWorker::launch(&redis, options(name)));
+    workers.iter_mut().for_each(CeleryWorker::wait_until_ready);
+    let tap = Tap::on(redis.port());
+    let mut server = Server::start(&["--broker", &tap.url(0)], &[]);
+    let heavy = ["reserved", "scheduled", "revoked"];
+    let of_heavy = || {
+        let asked = asked(&tap).into_iter();
+        asked.filter(|(method, _)| heavy.contains(&method.as_str())).collect::<Vec<_>>()
+    };
+    for method in ["worker/subscribe", "task/subscribe", "queue/subscribe"] {
+        let feed = server.subscribe(method, json!({}));
+        server.next_of(feed);
+    }
+    wait_until("what runs to be asked twice", || {
+        asked(&tap).iter().filter(|(method, _)| method == "active").count() >= 2
+    });
+    assert_eq!(of_heavy(), [], "nobody looks at one worker");
+
+    let watch = server.subscribe("worker/watch", json!({ "hostname": "w1@lab" }));
+    wait_until("what it holds", || {
+        let row = server.next_of(watch)["result"]["row"].take();
+        let told = row["reserved_tasks"].is_array() && row["scheduled_tasks"].is_array();
+        if told { Ok(()) } else { Err(row) }
+    });
+    wait_until("a second look", || of_heavy().len() >= 4);
+    assert_eq!(server.call("worker/unsubscribe", json!([watch])), Ok(json!(true)));
+    let of = of_heavy();
+    assert!(of.iter().all(|(_, destination)| *destination == json!(["w1@lab"])), "{of:?}");
+    assert!(of.iter().all(|(method, _)| method != "revoked"), "{of:?}");
 }

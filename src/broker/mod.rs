@@ -15,7 +15,7 @@ pub use editing::{Editing, End, Exchanged, Put, Reach, Shelf, Stock};
 pub use options::Options;
 
 use crate::error::Result;
-use crate::message::{Body, Message};
+use crate::message::{Body, Cut, Message};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
@@ -42,6 +42,15 @@ pub struct ReplyTo {
     pub exchange: String,
     /// The queue's name, without prefix.
     pub routing_key: String,
+}
+
+/// Why a reply was not read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unread {
+    /// It is no message.
+    Odd(String),
+    /// It is larger than anything that is read; what is known of it.
+    TooLarge(Cut),
 }
 
 /// One member of an exchange's bindings.
@@ -120,6 +129,21 @@ pub struct Facts {
     pub refused: Vec<(String, String)>,
 }
 
+/// Reply lists of programs that asked workers and went away.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Leftovers {
+    /// How many.
+    pub lists: u64,
+    /// What they take, where the broker tells.
+    pub bytes: u64,
+    /// For how long the one that was left alone longest was.
+    pub idle: Duration,
+    /// The name of that one.
+    pub example: String,
+    /// All keys were looked at.
+    pub whole: bool,
+}
+
 /// How full a broker is, in bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Memory {
@@ -175,8 +199,8 @@ pub trait Broker: Editing {
     /// Waits for one reply on [`Broker::reply_to`], at most `wait`.
     ///
     /// # Errors
-    /// [`crate::Error::Broker`]. A reply that is no message is answered as `Ok(Some(Err(why)))`.
-    async fn reply(&self, wait: Duration) -> Result<Option<std::result::Result<Message, String>>>;
+    /// [`crate::Error::Broker`]. A reply that is not read is answered as `Ok(Some(Err(why)))`.
+    async fn reply(&self, wait: Duration) -> Result<Option<std::result::Result<Message, Unread>>>;
 
     /// Leaves nothing of ours behind in [`Broker::reply_to`], also where the connection was lost
     /// meanwhile. Where an answer is still `owed`, what it will create expires by itself within the
@@ -193,6 +217,13 @@ pub trait Broker: Editing {
     /// # Errors
     /// [`crate::Error::Broker`].
     async fn expire_replies(&self, cursor: u64) -> Result<u64>;
+
+    /// What others left behind who asked workers: lists of a reply exchange that nobody touched for a
+    /// minute. Looks at as many keys as `time` lets it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn leftovers(&self, exchange: &str, time: Duration) -> Result<Leftovers>;
 
     /// The bindings of one exchange.
     ///

@@ -12,7 +12,7 @@ pub use stats::Stats;
 use super::json_body;
 use crate::error::{Error, Result};
 use crate::json;
-use crate::message::Message;
+use crate::message::{Cut, Message};
 use serde_json::{Map, Value, json};
 
 /// What `registered` is asked to tell of each task; `None` values are left out by the worker.
@@ -36,8 +36,17 @@ pub struct Reply {
     pub ticket: String,
     /// Who answers.
     pub hostname: String,
-    /// In the worker's words: bare for inspect methods, `{"ok": …}` or `{"error": …}` for others.
-    pub value: Value,
+    /// What.
+    pub said: Said,
+}
+
+/// What a worker answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// In its words: bare for inspect methods, `{"ok": …}` or `{"error": …}` for others.
+    Value(Value),
+    /// So many bytes that they were not read.
+    TooLarge(usize),
 }
 
 impl Request {
@@ -99,7 +108,13 @@ impl Reply {
         let ticket = message.headers.get("ticket").and_then(Value::as_str).unwrap_or_default();
         let body: Map<String, Value> = json::parse(json_body(&message.body)?)?;
         let (hostname, value) = body.into_iter().next().ok_or("a reply from nobody")?;
-        Ok(Reply { ticket: ticket.into(), hostname, value })
+        Ok(Reply { ticket: ticket.into(), hostname, said: Said::Value(value) })
+    }
+
+    /// Whose answer it is that was too large to be read.
+    pub fn too_large(cut: &Cut) -> Option<Reply> {
+        let (ticket, hostname) = (cut.header("ticket")?, cut.first_member()?);
+        Some(Reply { ticket, hostname, said: Said::TooLarge(cut.bytes) })
     }
 }
 
@@ -145,7 +160,7 @@ mod tests {
         message.headers.insert("ticket".into(), "T".into());
         let reply = Reply::read(&message).unwrap();
         assert_eq!((reply.ticket.as_str(), reply.hostname.as_str()), ("T", "w1@lab"));
-        assert_eq!(reply.value, json!({ "ok": "pong" }));
+        assert_eq!(reply.said, Said::Value(json!({ "ok": "pong" })));
         message.body.bytes = b"{}".to_vec();
         assert!(Reply::read(&message).is_err());
         message.body.content_type = "application/x-python-serialize".into();

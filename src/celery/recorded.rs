@@ -1,6 +1,6 @@
 //! Everything here against what real Celery workers wrote (`tests/fixtures/record.py`).
 
-use super::control::{Inspection, Reply, Request, Stats};
+use super::control::{Inspection, Reply, Request, Said, Stats};
 use super::event::{Body, TaskEventKind, decode};
 use super::traceback::frames;
 use super::{Event, TaskMessage, TaskMeta};
@@ -67,7 +67,8 @@ impl Recorded {
         let read = |(_, raw): (Value, Vec<u8>)| {
             let reply = Reply::read(&Message::from_envelope(&raw).unwrap()).unwrap();
             assert_eq!(reply.ticket.len(), 36);
-            (reply.hostname, Inspection::read(method, &reply.value))
+            let Said::Value(value) = reply.said else { panic!("{reply:?}") };
+            (reply.hostname, Inspection::read(method, &value))
         };
         asked.map(read).collect()
     }

@@ -6,7 +6,7 @@ use crate::broker::url::BrokerUrl;
 use crate::broker::{Facts, Memory};
 use crate::config::UrlSource;
 use crate::error::Result;
-use crate::state::{Status, WorkerDetails};
+use crate::state::{Ignored, Status, WorkerDetails};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ const SKEWED: f64 = 10.0;
 /// How long a check listens for what a worker shows only by running tasks, and how often it looks.
 const LISTEN: Duration = Duration::from_secs(3);
 const BREATH: Duration = Duration::from_millis(50);
+/// How long keys are looked through for what others left.
+const SEARCH: Duration = Duration::from_millis(500);
 
 /// What workers write instead of a password.
 const MASK: &str = "********";
@@ -60,6 +62,7 @@ struct Told {
     status: Status,
     events: Option<bool>,
     skew: Option<f64>,
+    ignores: Vec<Ignored>,
     /// Its password masked.
     result_backend: Option<String>,
 }
@@ -72,6 +75,7 @@ impl Told {
             status: worker.row.status,
             events: worker.row.events.map(|word| word == "on"),
             skew: worker.row.skew,
+            ignores: worker.row.ignores.to_vec(),
             result_backend: backend.map(str::to_owned),
         }
     }
@@ -109,7 +113,9 @@ impl Environment {
             Ok(reached) => {
                 checks.extend(reached);
                 let workers = self.listen().await;
+                checks.extend(self.leftovers().await);
                 checks.push(presence(&workers));
+                checks.extend(consumption(&workers));
                 checks.extend(events(&workers));
                 checks.extend(clocks(&workers));
                 checks.push(self.check_backend(&workers).await);
@@ -176,6 +182,36 @@ impl Environment {
                 return workers;
             }
         }
+    }
+
+    /// Answers of workers that nobody will ever fetch.
+    async fn leftovers(&self) -> Option<Check> {
+        const CHECK: &str = "leftover replies";
+        if self.0.replay.is_some() {
+            return None;
+        }
+        let exchange = format!("reply.{}.pidbox", self.config().control_exchange);
+        let connection = self.connection().await.ok()?;
+        let found = connection.broker.leftovers(&exchange, SEARCH).await.ok()?;
+        if found.lists == 0 {
+            return None;
+        }
+        let more = if found.whole { "" } else { " at least (not all keys were looked at)" };
+        let evidence = format!(
+            "{} {}{more}, {}; {} was not touched for {} min",
+            found.lists,
+            if found.lists == 1 { "list" } else { "lists" },
+            mebibytes(found.bytes),
+            found.example,
+            found.idle.as_secs() / 60,
+        );
+        Some(Check::warn(
+            CHECK,
+            evidence,
+            "programs that asked workers and went away before the answers came left them; they \
+             never expire",
+            "where no such program runs any more, remove them: UNLINK and the name",
+        ))
     }
 
     /// What a URL does not mean although it looks like it.
@@ -325,6 +361,25 @@ fn presence(workers: &[Told]) -> Check {
             "look at their logs and machines; restart them",
         ),
     }
+}
+
+/// Who is alive and takes nothing. It takes half a minute of looking to tell.
+fn consumption(workers: &[Told]) -> Option<Check> {
+    let ignoring: Vec<String> = workers
+        .iter()
+        .filter_map(|worker| Some((worker, worker.ignores.first()?)))
+        .map(|(worker, ignored)| format!("{} from `{}`", worker.hostname, ignored.queue))
+        .collect();
+    let names: Vec<&str> = ignoring.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| {
+        Check::warn(
+            "consumption",
+            format!("alive and idle, but nothing is taken: {}", few(&names)),
+            "they beat and answer, hold nothing, and leave messages that wait: it happens after a \
+             broker was away",
+            "restart them",
+        )
+    })
 }
 
 /// A few names, and how many more there are.

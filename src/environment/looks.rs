@@ -14,10 +14,8 @@ pub(super) const REST: u32 = 20;
 /// What a caller or a subscription shows, and so needs to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Rows of workers.
+    /// Workers, and what they run.
     Workers,
-    /// One worker's details: what it reserved and scheduled.
-    WorkerDetails,
     /// Tasks, wherever they are.
     Tasks,
     /// Queues and their lengths.
@@ -28,8 +26,7 @@ pub enum Need {
     Presence,
 }
 
-const NEEDS: [Need; 6] =
-    [Need::Workers, Need::WorkerDetails, Need::Tasks, Need::Queues, Need::Counts, Need::Presence];
+const NEEDS: [Need; 5] = [Need::Workers, Need::Tasks, Need::Queues, Need::Counts, Need::Presence];
 
 /// One kind of question to the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +35,6 @@ pub enum Look {
     Roll,
     /// `active` and `stats`.
     Active,
-    /// `reserved` and `scheduled`.
-    Held,
     /// Which queues there are.
     Names,
     /// How long they are.
@@ -54,10 +49,9 @@ pub enum Look {
 
 impl Look {
     /// Every kind.
-    pub const ALL: [Look; 8] = [
+    pub const ALL: [Look; 7] = [
         Look::Roll,
         Look::Active,
-        Look::Held,
         Look::Names,
         Look::Depths,
         Look::Heads,
@@ -70,8 +64,7 @@ impl Look {
         Duration::from_secs(match self {
             Look::Depths => 1,
             Look::Heads | Look::Unacked => 2,
-            Look::Active | Look::Held => 5,
-            Look::Names => 5,
+            Look::Active | Look::Names => 5,
             Look::Roll => 60,
             Look::Stored => 600,
         })
@@ -82,7 +75,6 @@ impl Look {
         match self {
             Look::Roll => "workers",
             Look::Active => "active",
-            Look::Held => "reserved",
             Look::Names | Look::Depths => "queues",
             Look::Heads => "messages",
             Look::Unacked => "unacked",
@@ -95,7 +87,7 @@ impl Look {
         match self {
             Look::Names => Some(Look::Roll),
             Look::Depths | Look::Heads => Some(Look::Names),
-            Look::Roll | Look::Active | Look::Held | Look::Unacked | Look::Stored => None,
+            Look::Roll | Look::Active | Look::Unacked | Look::Stored => None,
         }
     }
 
@@ -103,8 +95,7 @@ impl Look {
     fn serves(self, need: Need) -> bool {
         match self {
             Look::Roll => true,
-            Look::Active => matches!(need, Need::Workers | Need::WorkerDetails | Need::Tasks),
-            Look::Held => need == Need::WorkerDetails,
+            Look::Active => matches!(need, Need::Workers | Need::Tasks),
             Look::Names => matches!(need, Need::Tasks | Need::Queues | Need::Counts),
             Look::Depths => matches!(need, Need::Queues | Need::Counts),
             Look::Heads => matches!(need, Need::Tasks),
@@ -295,7 +286,7 @@ mod tests {
         assert!(!looks.needed(Look::Heads));
         looks.need(&[Need::Tasks]);
         looks.wanted(Look::Heads).await;
-        assert!(!looks.needed(Look::Held));
+        assert!(!looks.needed(Look::Depths));
         looks.release(&[Need::Tasks]);
         assert!(!looks.needed(Look::Heads));
         looks.unused_for(Duration::from_secs(300)).await;

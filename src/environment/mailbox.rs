@@ -6,8 +6,8 @@
 
 mod tickets;
 
-use crate::broker::Broker;
-use crate::celery::control::{Reply, Request, exchange};
+use crate::broker::{Broker, Unread};
+use crate::celery::control::{Reply, Request, Said, exchange};
 use crate::error::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -39,6 +39,8 @@ const MOMENT: Duration = Duration::from_millis(30);
 pub struct Answers {
     /// Who said what, in the worker's words.
     pub replies: BTreeMap<String, Value>,
+    /// Whose answer was too large to be read, and its bytes.
+    pub too_large: BTreeMap<String, usize>,
     /// Who was expected to answer and did not.
     pub missing: Vec<String>,
     /// Listeners the broker counted, where it tells.
@@ -46,10 +48,31 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// How many answered.
+    pub fn answered(&self) -> usize {
+        self.replies.len() + self.too_large.len()
+    }
+
+    /// Nobody answered.
+    pub fn is_empty(&self) -> bool {
+        self.answered() == 0
+    }
+
+    fn has(&self, hostname: &str) -> bool {
+        self.replies.contains_key(hostname) || self.too_large.contains_key(hostname)
+    }
+
+    fn add(&mut self, Reply { hostname, said, .. }: Reply) {
+        match said {
+            Said::Value(value) => drop(self.replies.insert(hostname, value)),
+            Said::TooLarge(bytes) => drop(self.too_large.insert(hostname, bytes)),
+        }
+    }
+
     /// Listeners of a broadcast that did not answer and whose names are not known: workers we never
     /// heard of, or other watchers.
     pub fn unnamed(&self) -> u64 {
-        let named = self.replies.len() + self.missing.len();
+        let named = self.answered() + self.missing.len();
         self.listeners.unwrap_or_default().saturating_sub(named as u64)
     }
 }
@@ -60,6 +83,9 @@ impl Answers {
 pub struct Replies {
     pub replies: BTreeMap<String, Value>,
     pub missing: Vec<String>,
+    /// Whose answer was too large to be read, and its bytes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub too_large: BTreeMap<String, usize>,
     /// Listeners that did not answer and whose names are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unnamed: Option<NonZeroU64>,
@@ -69,7 +95,8 @@ impl Replies {
     /// The answers to a request; where `destination` names nobody, everybody was meant.
     pub fn of(answers: Answers, destination: Option<&[String]>) -> Self {
         let unnamed = NonZeroU64::new(answers.unnamed()).filter(|_| destination.is_none());
-        Replies { replies: answers.replies, missing: answers.missing, unnamed }
+        let Answers { replies, missing, too_large, .. } = answers;
+        Replies { replies, missing, too_large, unnamed }
     }
 }
 
@@ -78,7 +105,7 @@ impl Replies {
 pub(super) struct Late {
     pub method: String,
     pub hostname: String,
-    pub value: Value,
+    pub said: Said,
 }
 
 /// When a request has been answered.
@@ -146,7 +173,7 @@ impl Mailbox {
         expected: BTreeSet<String>,
         enough: Enough,
         timeout: Duration,
-        mut heard: impl FnMut(&str, &Value),
+        mut heard: impl FnMut(&str, &Said),
     ) -> Result<Answers> {
         self.broker.takes_replies().await?;
         let ticket = uuid::Uuid::new_v4().to_string();
@@ -176,12 +203,11 @@ impl Mailbox {
                 else {
                     break;
                 };
-                heard(&reply.hostname, &reply.value);
-                answers.replies.insert(reply.hostname, reply.value);
+                heard(&reply.hostname, &reply.said);
+                answers.add(reply);
             }
         }
-        answers.missing =
-            expected.into_iter().filter(|name| !answers.replies.contains_key(name)).collect();
+        answers.missing = expected.into_iter().filter(|name| !answers.has(name)).collect();
         Ok(answers)
     }
 
@@ -234,7 +260,13 @@ impl Mailbox {
                         Ok(reply) => mailbox.deliver(reply),
                         Err(reason) => tracing::debug!(reason, "a reply that cannot be read"),
                     },
-                    Ok(Some(Err(reason))) => tracing::debug!(reason, "a reply that is no message"),
+                    Ok(Some(Err(Unread::Odd(reason)))) => {
+                        tracing::debug!(reason, "a reply that is no message");
+                    }
+                    Ok(Some(Err(Unread::TooLarge(cut)))) => match Reply::too_large(&cut) {
+                        Some(reply) => mailbox.deliver(reply),
+                        None => tracing::warn!(cut.bytes, "a reply too large to be read"),
+                    },
                     Ok(None) => {}
                     Err(error) => {
                         // The connection's watcher notices by itself; whoever waits has a deadline.
@@ -279,12 +311,11 @@ impl Mailbox {
 
 impl Enough {
     fn reached(self, answers: &Answers, expected: &BTreeSet<String>) -> bool {
-        let known = expected.iter().all(|name| answers.replies.contains_key(name));
+        let known = expected.iter().all(|name| answers.has(name));
         match self {
             Enough::Known if !expected.is_empty() => known,
             Enough::Known | Enough::Listeners => {
-                known
-                    && answers.listeners.is_some_and(|count| answers.replies.len() as u64 >= count)
+                known && answers.listeners.is_some_and(|count| answers.answered() as u64 >= count)
             }
         }
     }

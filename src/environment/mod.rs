@@ -9,6 +9,7 @@ pub mod act;
 mod address;
 mod all;
 mod check;
+mod held;
 mod link;
 mod looks;
 mod mailbox;
@@ -84,6 +85,7 @@ struct Inner {
     backend: results::Backend,
     /// Set where this environment is a recording and has no broker.
     replay: Option<Replay>,
+    held: held::Held,
 }
 
 /// One life of the connection to a broker.
@@ -122,6 +124,7 @@ impl Environment {
             revoked: act::revoke::Remembered::default(),
             recorder: Recorder::default(),
             replay,
+            held: held::Held::default(),
         })))
     }
 
@@ -212,6 +215,18 @@ impl Environment {
         workers::ask(self, &connection, request, Enough::Known, timeout).await
     }
 
+    /// Asks one worker what it reserved and scheduled, unless it was asked lately. One that does not
+    /// tell is no failure.
+    pub async fn ask_held(&self, hostname: &str) {
+        let asked = async {
+            let connection = self.connection().await?;
+            held::ask(self, &connection, hostname).await
+        };
+        if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, asked).await {
+            tracing::debug!(%error, hostname, "a worker could not be asked what it holds");
+        }
+    }
+
     /// Learns one thing, now.
     pub(crate) fn observe(&self, kind: Kind) {
         self.observe_all([kind]);
@@ -234,7 +249,7 @@ impl Environment {
                 let Changes { appeared: new, .. } = state.apply(&observation);
                 appeared.extend(new);
             }
-            if state.revision() == before {
+            if state.revision() == before && appeared.is_empty() {
                 return;
             }
         }
@@ -339,6 +354,8 @@ impl Environment {
 pub struct Lease {
     environment: Environment,
     needs: Vec<Need>,
+    /// The worker that is looked at.
+    hostname: Option<String>,
 }
 
 impl Environment {
@@ -348,13 +365,24 @@ impl Environment {
         if self.0.looks.used() {
             watch::ensure(self);
         }
-        Lease { environment: self.clone(), needs: needs.to_vec() }
+        Lease { environment: self.clone(), needs: needs.to_vec(), hostname: None }
+    }
+
+    /// Takes a lease on one worker's details: what it holds is asked too.
+    pub fn lease_worker(&self, hostname: &str) -> Lease {
+        self.0.held.watch(hostname);
+        let mut lease = self.lease(&[Need::Workers]);
+        lease.hostname = Some(hostname.into());
+        lease
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.environment.0.looks.release(&self.needs);
+        if let Some(hostname) = &self.hostname {
+            self.environment.0.held.leave(hostname);
+        }
     }
 }
 

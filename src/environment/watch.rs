@@ -3,6 +3,7 @@
 //!
 //! Reading is the back-pressure: a batch is applied before the next is taken from the socket.
 
+use super::held;
 use super::looks::{Look, Reach};
 use super::mailbox::Mailbox;
 use super::unheard::Unheard;
@@ -218,6 +219,7 @@ async fn live(environment: &Environment, broker: Arc<dyn Broker>) -> Error {
             tokio::join!(
                 workers::greet(&environment, &connection),
                 workers::latecomers(&environment, &connection, latecomers),
+                held::keep_asking(&environment, &connection),
                 results::follow(&environment),
                 refill(&environment, &connection, gap),
             );
@@ -345,9 +347,7 @@ async fn look_once(
 ) -> Result<Reach> {
     let looked = match look {
         Look::Unacked => return queues::unacked(environment, connection).await,
-        Look::Roll | Look::Active | Look::Held => {
-            workers::look(environment, connection, look).await
-        }
+        Look::Roll | Look::Active => workers::look(environment, connection, look).await,
         Look::Names => queues::names(environment, connection).await,
         Look::Depths => queues::depths(environment, connection).await,
         Look::Heads => queues::heads(environment, connection).await,

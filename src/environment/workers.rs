@@ -6,7 +6,7 @@
 use super::looks::Look;
 use super::mailbox::{Answers, Enough, Late};
 use super::{Connection, Environment, unheard};
-use crate::celery::control::{Inspection, Request};
+use crate::celery::control::{Inspection, Request, Said};
 use crate::error::Result;
 use crate::state::Kind;
 use futures_util::{StreamExt as _, stream};
@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How long we wait for those who are silent.
-const TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks, tells the state every answer, and names who was silent.
 pub(super) async fn ask(
@@ -34,8 +34,8 @@ pub(super) async fn ask(
     let broadcast = request.destination.is_none();
     let answers = connection
         .mailbox
-        .ask(&request, expected, enough, timeout, |hostname, value| {
-            learn(environment, connection, &method, hostname, value);
+        .ask(&request, expected, enough, timeout, |hostname, said| {
+            learn(environment, connection, &method, hostname, said);
         })
         .await?;
     if broadcast {
@@ -46,7 +46,7 @@ pub(super) async fn ask(
             method,
             hostnames: answers.missing.clone(),
             listeners: if broadcast { answers.listeners } else { None },
-            answered: answers.replies.len() as u64,
+            answered: answers.answered() as u64,
         });
     }
     Ok(answers)
@@ -60,8 +60,7 @@ pub(super) async fn look(
 ) -> Result<()> {
     let methods: &[&str] = match look {
         Look::Roll => &["ping", "stats", "active_queues", "registered", "conf"],
-        Look::Active => &["active", "stats"],
-        _ => &["reserved", "scheduled"],
+        _ => &["active", "stats"],
     };
     if look == Look::Roll {
         // Whoever answers to this is seen without having to reply (reference 11).
@@ -125,8 +124,8 @@ pub(super) async fn latecomers(
     connection: &Connection,
     mut late: mpsc::UnboundedReceiver<Late>,
 ) {
-    while let Some(Late { method, hostname, value }) = late.recv().await {
-        learn(environment, connection, &method, &hostname, &value);
+    while let Some(Late { method, hostname, said }) = late.recv().await {
+        learn(environment, connection, &method, &hostname, &said);
     }
 }
 
@@ -135,9 +134,17 @@ fn learn(
     connection: &Connection,
     method: &str,
     hostname: &str,
-    value: &Value,
+    said: &Said,
 ) {
     let hostname = hostname.to_owned();
+    let value = match said {
+        Said::Value(value) => value,
+        Said::TooLarge(bytes) => {
+            let megabytes = *bytes as f64 / f64::from(1 << 20);
+            let reason = format!("its answer of {megabytes:.1} MiB is too large to be read");
+            return environment.observe(Kind::Untold { hostname, method: method.into(), reason });
+        }
+    };
     let said = |reply| Kind::Control { hostname: hostname.clone(), method: method.into(), reply };
     environment.observe(match value.get("error").and_then(Value::as_str) {
         Some(error) => said(error.into()),

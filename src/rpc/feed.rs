@@ -204,7 +204,7 @@ async fn rows(mut views: watch::Receiver<View>, out: &mut Out<'_>) {
     let mut sent = Sent::default();
     let mut told = Vec::new();
     let mut view = views.borrow_and_update().clone();
-    let mut lease = view.source.lease();
+    let mut lease = view.source.follow();
     loop {
         // New ones, so what is read below is at least as new as they.
         let revisions = view.source.revisions();
@@ -245,7 +245,7 @@ async fn rows(mut views: watch::Receiver<View>, out: &mut Out<'_>) {
 
 /// The new leases are taken before the old ones go: nothing disconnects between them.
 fn renewed(old: Vec<Lease>, view: &View) -> Vec<Lease> {
-    let new = view.source.lease();
+    let new = view.source.follow();
     drop(old);
     new
 }

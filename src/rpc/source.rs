@@ -70,7 +70,7 @@ impl Source {
     /// Keeps what is shown looked at, a lease for each environment. Environments are only counted:
     /// listing them contacts nobody.
     pub fn lease(&self) -> Vec<Lease> {
-        self.scope.environments().iter().map(|one| one.lease(self.needs())).collect()
+        self.environments().iter().map(|one| one.lease(self.needs())).collect()
     }
 
     /// Waits until what is shown was looked at; for environments there is nothing to wait for.
@@ -79,6 +79,16 @@ impl Source {
             [] => Ok(Shortfall::default()),
             looks => self.scope.fresh(looks).await,
         }
+    }
+
+    /// Likewise, for a feed. It also looks at what may turn a row in the long run: that a worker takes
+    /// nothing shows in the length of its queues.
+    pub fn follow(&self) -> Vec<Lease> {
+        let mut leases = self.lease();
+        if self.noun == Noun::Worker {
+            leases.extend(self.environments().iter().map(|one| one.lease(&[Need::Counts])));
+        }
+        leases
     }
 
     /// The looks whose answer is still out or in part, for a feed that does not wait for them.

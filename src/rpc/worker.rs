@@ -83,8 +83,9 @@ struct Get {
 
 async fn get(params: Get, call: Call) -> Result<Typed<WorkerDetails<'static>>> {
     let environment = call.environment(params.environment.as_deref())?;
-    let _lease = environment.lease(&[Need::WorkerDetails]);
-    environment.fresh(&[Look::Roll, Look::Active, Look::Held]).await?;
+    let _lease = environment.lease_worker(&params.hostname);
+    environment.fresh(&[Look::Roll, Look::Active]).await?;
+    environment.ask_held(&params.hostname).await;
     details(&environment, &params.hostname).map(Typed::from)
 }
 
@@ -109,7 +110,7 @@ struct Watch {
 
 async fn watch(params: Watch, call: Call) -> Result<Live<Whole<'static, WorkerDetails<'static>>>> {
     let environment = call.environment(params.environment.as_deref())?;
-    let leases = vec![environment.lease(&[Need::WorkerDetails])];
+    let leases = vec![environment.lease_worker(&params.hostname)];
     let revisions = vec![environment.revision()];
     let interval = feed::interval(params.interval)?;
     if details(&environment, &params.hostname).is_err() {
@@ -151,7 +152,7 @@ async fn inspect(params: Inspect, call: Call) -> Result<Replies> {
     environment.fresh(&[Look::Roll]).await?;
     let destination = request.destination.clone();
     let answers = environment.ask(request, timeout).await?;
-    if answers.replies.is_empty() {
+    if answers.is_empty() {
         let method = params.method;
         return Err(Error::NoReply { method, destination, timeout: timeout.as_secs_f64() });
     }

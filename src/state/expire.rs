@@ -2,7 +2,7 @@
 //! explain, and what the budget has no room for.
 
 use super::queue::Queue;
-use super::worker::{LOST_AFTER, Status};
+use super::worker::{Consumption, LOST_AFTER, Status};
 use super::{Changes, GAPS, Gap, Micros, State, from_micros};
 use std::sync::Arc;
 
@@ -11,6 +11,9 @@ const GONE_AFTER: Micros = 60_000_000;
 
 /// … or after this long, where the result backend holds nothing of it: two looks at `active`.
 const GONE_WITHOUT_RESULT_AFTER: Micros = 10_000_000;
+
+/// How soon a worker is asked again what it consumes.
+const DOUBT: Micros = 10_000_000;
 
 impl State {
     /// What time alone changes. Workers and rates are looked at with ticks only.
@@ -49,8 +52,33 @@ impl State {
         if changed {
             self.recount_consumers();
         }
+        self.judge_consumption(changes);
         for hostname in gone {
             self.orphan_tasks(&hostname, changes);
+        }
+    }
+
+    /// Who is alive and takes nothing. What it consumes may have been changed since it told, so it is
+    /// asked before it is said to ignore that.
+    fn judge_consumption(&mut self, changes: &mut Changes) {
+        let now = self.now;
+        for worker in self.workers.values_mut() {
+            let ignores = match worker.consumption(&self.queues, now) {
+                Consumption::Consumes => Vec::new(),
+                Consumption::Ignores(queues) => queues,
+                Consumption::Doubtful => {
+                    if worker.doubted.is_none_or(|asked| now - asked > DOUBT) {
+                        worker.doubted = Some(now);
+                        changes.appeared.push(worker.hostname.to_string());
+                    }
+                    continue;
+                }
+            };
+            if worker.ignores != ignores {
+                worker.ignores = ignores;
+                self.revision += 1;
+                worker.revision = self.revision;
+            }
         }
     }
 

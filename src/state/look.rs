@@ -1,7 +1,7 @@
 //! Looks: what workers, queues, `unacked` and the result backend answered when we asked.
 
 use super::task::{Held, Place, Source, by_our_clock};
-use super::worker::{Process, Told, Worker};
+use super::worker::{HeldTask, Process, Told, Worker, WorkerDetails};
 use super::{Changes, State};
 use crate::celery::control::{Inspection, RequestInfo, Stats};
 use crate::celery::{TaskMessage, TaskMeta};
@@ -10,6 +10,9 @@ use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+/// Tasks that are named in place of an answer that a worker cannot give.
+const UNTOLD: usize = 1_000;
+
 impl State {
     /// A worker answered one of the methods that we ask by ourselves.
     pub(super) fn inspect(&mut self, hostname: &str, reply: &Inspection, changes: &mut Changes) {
@@ -17,6 +20,7 @@ impl State {
         let known = self.workers.contains_key(hostname);
         let process = self.change_worker(hostname, |worker| {
             worker.reply(method(reply), at);
+            worker.untold.remove(method(reply));
             match reply {
                 Inspection::Stats(stats) => {
                     let process = worker.process(Stats::new(stats).pid());
@@ -87,6 +91,40 @@ impl State {
         });
         if !known {
             self.appeared(hostname, Process::Same, changes);
+        }
+    }
+
+    /// A worker that answers did not tell something.
+    pub(super) fn untold(&mut self, hostname: &str, method: &str, reason: &str) {
+        let at = self.now;
+        if self.workers.contains_key(hostname) {
+            self.change_worker(hostname, |worker| {
+                worker.reply(method, at);
+                worker.untold.insert(method.to_owned(), reason.to_owned());
+                ((), true)
+            });
+        }
+    }
+
+    /// What a worker holds and does not tell, as far as events, `unacked` and its queues tell it.
+    pub(super) fn fill_untold<'a>(&self, worker: &Worker, details: &mut WorkerDetails<'a>) {
+        let queues = worker.queues().unwrap_or_default();
+        let alone = |name: &&str| {
+            let workers = self.queues.get(*name).and_then(|queue| queue.workers.as_deref());
+            workers.is_some_and(|workers| matches!(workers, [one] if *one == worker.hostname))
+        };
+        let own: Vec<&str> = queues.into_iter().filter(alone).collect();
+        let known = |place| {
+            let tasks = self.tasks.held_by(&worker.hostname, &own, place, UNTOLD);
+            tasks.map(HeldTask::known).collect()
+        };
+        for (method, tasks, place) in [
+            ("reserved", &mut details.reserved_tasks, Place::Reserved),
+            ("scheduled", &mut details.scheduled_tasks, Place::Scheduled),
+        ] {
+            if tasks.is_none() && worker.untold.contains_key(method) {
+                *tasks = Some(known(place));
+            }
         }
     }
 
@@ -272,9 +310,7 @@ impl State {
                 });
             }
         }
-        if complete {
-            self.count_unacked();
-        }
+        self.count_unacked(complete);
     }
 
     /// A stored result.

@@ -29,7 +29,7 @@ pub use rates::Rates;
 pub use record::Noun;
 pub use seen::Seen;
 pub use task::{DEVIATIONS, Deviation, Place, Rules, Source, TaskDetails, TaskRow};
-pub use worker::{Software, Status, WorkerDetails, WorkerRow};
+pub use worker::{Ignored, Software, Status, WorkerDetails, WorkerRow};
 
 use crate::error::Result;
 use links::Links;
@@ -56,7 +56,8 @@ const WORKFLOW: usize = 200;
 pub struct Changes {
     /// Tasks whose state, place or attempt changed: for sinks.
     pub tasks: Vec<TaskChange>,
-    /// Hostnames of workers that are new, or whose process is new: they are asked at once.
+    /// Hostnames of workers that are new, whose process is new, or of which it has to be known what
+    /// they consume: they are asked at once.
     pub appeared: Vec<String>,
 }
 
@@ -199,6 +200,7 @@ impl State {
             Kind::Control { hostname, method, reply } => {
                 self.control(hostname, method, reply, &mut changes);
             }
+            Kind::Untold { hostname, method, reason } => self.untold(hostname, method, reason),
             Kind::Missing { hostnames, listeners, answered, method: _ } => {
                 let silent = listeners.map(|count| count.saturating_sub(*answered));
                 self.missing(hostnames, silent);
@@ -324,7 +326,10 @@ impl State {
 
     /// Everything memory holds of a worker.
     pub fn worker(&self, hostname: &str) -> Option<WorkerDetails<'_>> {
-        self.workers.get(hostname).map(Worker::details)
+        let worker = self.workers.get(hostname)?;
+        let mut details = worker.details();
+        self.fill_untold(worker, &mut details);
+        Some(details)
     }
 
     /// Everything memory holds of every worker, by hostname.

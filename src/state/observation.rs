@@ -48,6 +48,15 @@ pub enum Kind {
         /// The sentence in `ok` or `error`, e.g. `task events enabled`.
         reply: String,
     },
+    /// A worker that answers did not tell this.
+    Untold {
+        /// Who.
+        hostname: String,
+        /// What it was asked, e.g. `reserved`.
+        method: String,
+        /// Why, in a sentence.
+        reason: String,
+    },
     /// Workers that a complete broadcast named and that did not answer it.
     Missing {
         /// The method that was asked.

@@ -33,6 +33,8 @@ pub(super) struct Queue {
     pub bindings: Vec<Binding>,
     pub arguments: Map<String, Value>,
     sampled: Option<Micros>,
+    /// Since when it holds messages and none left.
+    still: Option<Micros>,
     /// When, over how long, what came, by how much it grew.
     steps: VecDeque<Step>,
     /// The minute of the newest point, and the points.
@@ -118,6 +120,7 @@ impl Queue {
             bindings: Vec::new(),
             arguments: Map::new(),
             sampled: None,
+            still: None,
             steps: VecDeque::new(),
             minute: None,
             history: VecDeque::new(),
@@ -166,6 +169,8 @@ impl Queue {
                 grew: now as i64 - before as i64,
             });
             self.steps.retain(|step| seen - step.at < RATE_WINDOW);
+            let left = sample.arrived.map(|arrived| arrived as i64 - (now as i64 - before as i64));
+            self.still = (left == Some(0) && now > 0).then(|| self.still.unwrap_or(then));
         }
         self.sampled = Some(seen);
         self.chart(seen);
@@ -174,7 +179,15 @@ impl Queue {
     /// Nothing was heard for a while: rates and history begin anew.
     pub fn interrupt(&mut self) {
         self.steps.clear();
-        self.sampled = None;
+        (self.sampled, self.still) = (None, None);
+    }
+
+    /// Since when workers could have taken messages out of it and did not: nothing left it, and
+    /// nobody holds anything of it, so none is full, rate limited or waiting for an ETA. It was looked
+    /// at within `lately`.
+    pub fn ignored(&self, now: Micros, lately: Micros) -> Option<Micros> {
+        let fresh = self.sampled.is_some_and(|sampled| now - sampled < lately);
+        self.still.filter(|_| fresh && self.fanout.is_none() && self.unacked == Some(0))
     }
 
     /// One point a minute. The newest is this minute's, and follows; after a minute without a

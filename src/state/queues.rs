@@ -106,16 +106,16 @@ impl State {
         }
     }
 
-    /// Messages that workers hold of each queue.
-    pub(super) fn count_unacked(&mut self) {
+    /// Messages that workers hold of each queue; not known where not all were seen.
+    pub(super) fn count_unacked(&mut self, complete: bool) {
         let mut counts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         for (_, queue) in self.tags.values() {
             *counts.entry(queue.clone()).or_default() += 1;
         }
         let names: Vec<Arc<str>> = self.queues.keys().cloned().collect();
         for name in names {
-            let count = counts.get(&name).copied().unwrap_or(0);
-            self.change_queue(&name, |queue| queue.unacked = Some(count));
+            let count = complete.then(|| counts.get(&name).copied().unwrap_or(0));
+            self.change_queue(&name, |queue| queue.unacked = count);
         }
     }
 

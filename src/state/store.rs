@@ -25,13 +25,14 @@ pub(super) use names::Names;
 use super::observation::Micros;
 use super::task::{Place, Standing, Task};
 use codec::Writer;
-use facets::{Facets, NONE, Values, stretch_of};
+use facets::{Facet, Facets, NONE, Values, stretch_of};
 use foldhash::fast::RandomState;
 use head::{Head, state_word};
 use key::Key;
 use names::NameId;
 use order::Order;
 use records::Records;
+use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::num::NonZeroU128;
@@ -170,6 +171,26 @@ impl Store {
         let active = self.facets.place.get(Place::Active as u32);
         let Some((theirs, active)) = theirs.zip(active) else { return Vec::new() };
         (theirs & active).iter().filter_map(|slot| self.id(slot)).collect()
+    }
+
+    /// Tasks that a worker is known to have at a place, or that were taken from a queue which is `own`:
+    /// that nobody else consumes. At most `limit`.
+    pub fn held_by(
+        &self,
+        worker: &str,
+        own: &[&str],
+        place: Place,
+        limit: usize,
+    ) -> impl Iterator<Item = Task> {
+        let of = |facet: &Facet, value| facet.get(value).cloned().unwrap_or_default();
+        let named = |facet: &Facet, name: &str| {
+            self.names.find(name).map(|name| of(facet, name)).unwrap_or_default()
+        };
+        let theirs = own.iter().map(|queue| named(&self.facets.queue, queue));
+        let theirs = theirs.fold(RoaringBitmap::new(), |all, queue| all | queue);
+        let theirs = theirs & of(&self.facets.worker, NONE) | named(&self.facets.worker, worker);
+        let held = theirs & of(&self.facets.place, place as u32);
+        held.into_iter().take(limit).filter_map(|slot| self.task(slot))
     }
 
     /// Tasks of a worker whose queue is not known.

@@ -4,9 +4,13 @@
 //! Status is judged from signs of life, never from the Lamport clock or the worker's own time.
 
 mod held;
+mod ignored;
 mod row;
 mod stats;
 
+pub(super) use held::HeldTask;
+pub(super) use ignored::Consumption;
+pub use ignored::Ignored;
 pub use row::{WorkerDetails, WorkerRow};
 
 use super::observation::{Micros, seconds};
@@ -113,6 +117,12 @@ pub(super) struct Worker {
     replied: Option<(Micros, String)>,
     /// When we last heard a task event of it.
     heard: Option<Micros>,
+    /// Since when its beats say that it runs nothing and started nothing.
+    pub idle: Option<Micros>,
+    /// Queues that it should take messages from, and does not.
+    pub ignores: Vec<Ignored>,
+    /// When it was asked again what it consumes, because it seems to ignore that.
+    pub doubted: Option<Micros>,
     /// When it said goodbye.
     pub left: Option<Micros>,
     /// Broadcasts in a row that it did not answer.
@@ -142,6 +152,8 @@ pub(super) struct Worker {
     pub active_tasks: Option<Told<Vec<RequestInfo>>>,
     pub reserved_tasks: Option<Told<Vec<RequestInfo>>>,
     pub scheduled_tasks: Option<Told<Vec<RequestInfo>>>,
+    /// Methods that it was asked and did not tell, and why.
+    pub untold: BTreeMap<String, String>,
 }
 
 /// What a process id told us.
@@ -173,6 +185,9 @@ impl Worker {
             offsets: VecDeque::new(),
             replied: None,
             heard: None,
+            idle: None,
+            ignores: Vec::new(),
+            doubted: None,
             left: None,
             missed: 0,
             listening: None,
@@ -198,6 +213,7 @@ impl Worker {
             active_tasks: None,
             reserved_tasks: None,
             scheduled_tasks: None,
+            untold: BTreeMap::new(),
         }
     }
 
@@ -263,9 +279,11 @@ impl Worker {
         self.offsets.clear();
         self.clock = None;
         (self.active, self.processed, self.loadavg) = (None, None, None);
+        self.idle = None;
         (self.started, self.cpu, self.memory) = (None, None, None);
         (self.stats, self.conf) = (None, None);
         (self.active_tasks, self.reserved_tasks, self.scheduled_tasks) = (None, None, None);
+        self.untold.clear();
     }
 
     /// A `worker-*` event that arrived at `seen`.
@@ -280,6 +298,7 @@ impl Worker {
         if event.processed.is_some() || self.freq.is_none() || rules == Rules::Celery {
             fill(&mut self.freq, &event.freq);
         }
+        self.rest(event.processed, seen);
         self.watch_growth(event.processed);
         if event.subject == "offline" {
             self.heartbeats.clear();
@@ -310,6 +329,7 @@ impl Worker {
         }
         self.counted_since.get_or_insert(seen);
         self.heard = Some(seen);
+        self.idle = None;
         if rules == Rules::Celery {
             self.beat(seconds::to_micros(timestamp), rules);
         }
@@ -346,6 +366,13 @@ impl Worker {
         }
         let place = self.heartbeats.partition_point(|beat| *beat <= at);
         self.heartbeats.insert(place, at);
+    }
+
+    /// What a beat says of its rest: it runs nothing, and started nothing since the beat before.
+    fn rest(&mut self, processed: Option<u64>, seen: Micros) {
+        let Some(processed) = processed else { return };
+        let rests = self.active == Some(0) && self.processed == Some(processed);
+        self.idle = rests.then(|| self.idle.unwrap_or(seen));
     }
 
     /// Tasks that start while no task event comes: the worker does not send them.

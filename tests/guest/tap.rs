@@ -18,7 +18,8 @@ impl Sent {
     /// Its name in capitals, with the subcommand where the command has them.
     pub fn name(&self) -> String {
         let name = self.words[0].to_uppercase();
-        let grouped = ["CLIENT", "ACL", "CONFIG", "PUBSUB", "SCRIPT"].contains(&name.as_str());
+        let grouped = ["CLIENT", "ACL", "CONFIG", "PUBSUB", "SCRIPT", "OBJECT", "MEMORY"]
+            .contains(&name.as_str());
         match self.words.get(1) {
             Some(sub) if grouped => format!("{name} {}", sub.to_uppercase()),
             _ => name,

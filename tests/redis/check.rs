@@ -176,3 +176,22 @@ fn people_read_it_and_scripts_its_status() {
     assert!(text.contains("  FAIL  broker"), "{text}");
     assert!(!text.contains("workers  "), "what is behind it is not known: {text}");
 }
+
+#[test]
+fn f16_answers_that_nobody_fetches_are_counted_and_left_alone() {
+    let redis = Redis::start();
+    let mine = "0f4d0d4c-6f1c-3a2b-9c1d-000000000001.reply.celery.pidbox";
+    for list in [mine, "b.reply.other.pidbox", "fresh.reply.celery.pidbox"] {
+        redis.command::<()>(&["LPUSH", list, &"x".repeat(3 << 20)]);
+    }
+    let age = "redis.call('RESTORE', KEYS[1], 0, redis.call('DUMP', KEYS[1]), 'REPLACE', \
+               'IDLETIME', 7200)";
+    redis.command::<()>(&["EVAL", age, "1", mine]);
+    let mut server = Server::on(&redis);
+    let found = checks(&mut server, |checks| checks.contains_key("leftover replies"));
+    let row = &found["leftover replies"];
+    let evidence = row["evidence"].as_str().unwrap();
+    assert!(evidence.starts_with("1 list, 3.0 MiB; 0f4d0d4c"), "{row}");
+    assert!(evidence.ends_with("120 min"), "{row}");
+    assert_eq!(redis.command::<u64>(&["LLEN", mine]), 1, "they are somebody else's");
+}

@@ -75,7 +75,7 @@ fn f54_a_connection_that_is_cut_often() {
     let redis = Redis::start();
     let mut server = Server::on(&redis);
     assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());
-    for round in 0..5 {
+    for round in 0..10 {
         for kind in ["pubsub", "normal"] {
             redis.command::<i64>(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"]);
         }

@@ -1,7 +1,7 @@
 //! Our reply list: who is late is still heard, and nothing of ours stays that does not expire.
 
-use super::{rows, wait_for_environment, wait_for_row};
-use crate::support::celery::{CeleryWorker, Options};
+use super::{rows, wait_for_environment, wait_for_row, wait_for_task};
+use crate::support::celery::{App, CeleryWorker, Options, Sender};
 use crate::support::proxy::Proxy;
 use crate::support::redis::Redis;
 use crate::support::server::Server;
@@ -125,4 +125,35 @@ fn f16_what_a_killed_process_left_gets_an_hour_to_live() {
     assert!(expires(list) <= 3600);
     assert_eq!(expires("lazycelery.notes"), -1);
     wait_for_row(&mut server, "environment/list", "default", |row| row["status"] == "connected");
+}
+
+#[test]
+fn f16_an_answer_that_is_too_large_is_told_and_not_read() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options { pool: "solo", ..Options::default() });
+    let mut sender = Sender::start(&redis, App::Default);
+    let large = "x".repeat(1 << 20);
+    let options = json!({ "countdown": 3600 });
+    let uuids: Vec<String> = (0..14)
+        .map(|number| sender.send_with("lab.echo", json!([number, large]), options.clone()))
+        .collect();
+    let mut server = Server::on(&redis);
+    for uuid in &uuids {
+        wait_for_task(&mut server, uuid, |task| task["place"] == "scheduled");
+    }
+    let ask = json!({ "method": "scheduled", "timeout": 20 });
+    let answer = server.call("worker/inspect", ask).unwrap();
+    assert_eq!((&answer["replies"], &answer["missing"]), (&json!({}), &json!([])), "{answer}");
+    let bytes = answer["too_large"]["w1@lab"].as_u64().unwrap();
+    assert!(bytes > 16 << 20, "{bytes}");
+
+    let details = server.call("worker/get", json!({ "hostname": worker.hostname() })).unwrap();
+    let why = details["untold"]["scheduled"].as_str().unwrap();
+    assert!(why.ends_with("MiB is too large to be read"), "{why}");
+    assert_eq!(details["as_of"].get("scheduled_tasks"), None, "it was not told");
+    let listed: Vec<_> = details["scheduled_tasks"].as_array().unwrap().iter().collect();
+    assert_eq!(listed.len(), uuids.len(), "events and `unacked` tell of them");
+    assert!(listed.iter().all(|task| task["name"] == "lab.echo" && task["eta"].is_number()));
+    assert_eq!((&details["status"], &details["reserved_tasks"]), (&json!("online"), &json!([])));
+    wait_until("the list to be read", || reply_lists(&redis).is_empty());
 }

@@ -206,3 +206,34 @@ fn f42_ids_are_arbitrary_text() {
         (&json!(-32023), &json!("unknown_task"))
     );
 }
+
+/// A task that runs longer than the visibility timeout is put back by Celery itself while it runs.
+#[test]
+fn f34_a_running_task_whose_message_was_put_back_is_at_both_places() {
+    let redis = Redis::start();
+    let options = Options {
+        app: App::Impatient,
+        concurrency: 1,
+        extra: &["--prefetch-multiplier", "1"],
+        ..Options::default()
+    };
+    let _worker = CeleryWorker::start(&redis, options);
+    let mut server = Server::on(&redis);
+    let folder = tempfile::tempdir().unwrap();
+    let (end, begun) = (folder.path().join("end"), folder.path().join("begun"));
+    let mut sender = Sender::start(&redis, App::Default);
+    let uuid = sender.send("lab.hold_late", json!([end, begun]));
+    wait_until("the task to run", || begun.exists());
+    let task = wait_for_task(&mut server, &uuid, |task| task.get("also").is_some());
+    let waiting = json!([{ "place": "queue", "queue": "celery" }]);
+    assert_eq!((&task["place"], &task["also"]), (&json!("active"), &waiting), "{task}");
+    assert_eq!((&task["worker"], &task["redelivered"]), (&json!("w1@lab"), &json!(true)), "{task}");
+    let row = wait_for_row(&mut server, "queue/list", "celery", |row| row["messages"] == 1);
+    assert_eq!(row["workers"], json!(["w1@lab"]), "{row}");
+
+    fs::write(&end, "").unwrap();
+    let task = wait_for_task(&mut server, &uuid, |task| {
+        task["attempts"].as_array().is_some_and(|runs| runs.len() == 2) && ended(task)
+    });
+    assert_eq!((&task["place"], task.get("also")), (&json!("done"), None), "it ran twice: {task}");
+}

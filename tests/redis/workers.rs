@@ -2,10 +2,12 @@
 
 use super::{rows, texts, wait_for_row, wait_for_task};
 use crate::support::celery::{App, CeleryWorker, Options, Sender};
+use crate::support::proxy::Proxy;
 use crate::support::redis::Redis;
 use crate::support::server::{Feed, Server, command};
 use crate::support::wait::wait_until;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
@@ -222,7 +224,61 @@ fn f05_a_worker_that_cannot_encode_its_answer_is_not_said_to_hold_nothing() {
     let mute = json!({ "method": "scheduled" });
     let error = server.call("worker/inspect", mute).unwrap_err();
     assert_eq!(error["data"]["kind"], "no_reply", "{error}");
-    let details = server.call("worker/get", json!({ "hostname": worker.hostname() })).unwrap();
-    assert_eq!(details.get("scheduled_tasks"), None, "unknown is not nothing: {details}");
+    let hostname = json!({ "hostname": worker.hostname() });
+    let details = server.call("worker/get", hostname.clone()).unwrap();
+    let why = details["untold"]["scheduled"].as_str().unwrap();
+    assert!(why.starts_with("it cannot encode its answer"), "{why}");
+    let listed = &details["scheduled_tasks"];
+    assert_eq!((&listed[0]["uuid"], listed.get(1)), (&json!(uuid), None), "from `unacked`");
     assert_eq!((&details["status"], &details["active_tasks"]), (&json!("online"), &json!([])));
+    assert_eq!(details["reserved_tasks"], json!([]), "that it can tell");
+
+    // Each try writes a traceback into the worker's log: one was ours above, one `worker/get`'s.
+    let feed = server.subscribe("worker/watch", hostname.clone());
+    let mut looks = BTreeSet::new();
+    wait_until("two more looks at what it can tell", || {
+        server.call("worker/get", hostname.clone()).unwrap();
+        let row = server.next_of(feed)["result"]["row"].take();
+        looks.insert(row["as_of"]["reserved_tasks"].to_string());
+        if looks.len() > 2 { Ok(()) } else { Err(looks.clone()) }
+    });
+    assert_eq!(worker.log().matches("Control command error: EncodeError").count(), 2);
+}
+
+/// The one line on which it waits for messages went dead without an end: it beats and answers on others.
+#[test]
+fn f31_a_worker_that_is_alive_and_takes_nothing_is_told() {
+    let redis = Redis::start();
+    let proxy = Proxy::to(redis.port());
+    let options = |name| Options { name, pool: "solo", ..Options::default() };
+    let broker = Some(proxy.port());
+    let mut ghost = CeleryWorker::launch(&redis, Options { broker, ..options("ghost") });
+    let queues = &["elsewhere"];
+    let mut other = CeleryWorker::launch(&redis, Options { queues, ..options("other") });
+    ghost.wait_until_ready();
+    other.wait_until_ready();
+    proxy.lose("BRPOP");
+    wait_until("the line to be lost", || proxy.lost() > 0);
+    Sender::start(&redis, App::Default).send("lab.add", json!([1, 2]));
+
+    let mut server = Server::on(&redis);
+    server.be_patient(Duration::from_secs(90));
+    let mut feed = Feed::new(server.subscribe("worker/subscribe", json!({})));
+    let row = server.follow(&mut feed, "what it ignores", |feed| {
+        feed.row("ghost@lab").filter(|row| row.get("ignores").is_some()).cloned()
+    });
+    assert_eq!((&row["status"], &row["ignores"][0]["queue"]), (&json!("online"), &json!("celery")));
+    assert!(row["ignores"][0]["since"].is_number(), "{row}");
+    let other = feed.row("other@lab").unwrap();
+    assert_eq!(other.get("ignores"), None, "nothing waits for it: {other}");
+    let checks = rows(&mut server, "environment/check", json!({}));
+    let told = checks.iter().find(|row| row["check"] == "consumption").unwrap();
+    assert!(told["evidence"].as_str().unwrap().ends_with("ghost@lab from `celery`"), "{told}");
+    assert_eq!(told["fix"], "restart them", "{told}");
+
+    // Whoever takes the message ends the warning.
+    let _third = CeleryWorker::start(&redis, options("third"));
+    server.follow(&mut feed, "no warning any more", |feed| {
+        feed.row("ghost@lab").filter(|row| row.get("ignores").is_none()).map(drop)
+    });
 }

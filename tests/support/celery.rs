@@ -20,6 +20,8 @@ pub enum App {
     Pickling,
     /// A Broadcast queue, `notices`, beside the ordinary one.
     Broadcasting,
+    /// Messages that are not acknowledged within two seconds are handed out again.
+    Impatient,
     /// The result backend is set by the application, not by the environment: as user `lab`, with
     /// the password `lab-secret`.
     Configured,
@@ -31,6 +33,7 @@ impl App {
             App::Default => "lab.app",
             App::Talkative => "lab.talkative",
             App::Broadcasting => "lab.broadcasting",
+            App::Impatient => "lab.impatient",
             App::Pickling => "lab.pickling",
             App::Configured => "lab.configured",
         }
@@ -49,6 +52,8 @@ pub struct Options {
     /// `-E`
     pub events: bool,
     pub app: App,
+    /// The broker's port, where the worker reaches it by another line.
+    pub broker: Option<u16>,
     /// Further arguments of `celery worker`.
     pub extra: &'static [&'static str],
 }
@@ -62,6 +67,7 @@ impl Default for Options {
             queues: &["celery"],
             events: true,
             app: App::Default,
+            broker: None,
             extra: &[],
         }
     }
@@ -84,6 +90,9 @@ impl CeleryWorker {
     pub fn launch(redis: &Redis, options: Options) -> CeleryWorker {
         let mut command = Command::new(tool("celery"));
         surroundings(&mut command, redis);
+        if let Some(port) = options.broker {
+            command.env("CELERY_BROKER_URL", format!("redis://127.0.0.1:{port}/0"));
+        }
         command.args(["-A", options.app.module(), "worker", "--loglevel", "INFO"]);
         command.args(["-n", &format!("{}@lab", options.name), "-P", options.pool]);
         command.args(["-c", &options.concurrency.to_string(), "-Q", &options.queues.join(",")]);

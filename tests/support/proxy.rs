@@ -3,7 +3,7 @@
 use super::process::free_port;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -17,6 +17,8 @@ enum Weather {
     Refusing,
     /// Takes everything and passes nothing on: a host that is gone without a FIN.
     Swallowing,
+    /// Loses a connection like that as soon as it carries this word.
+    Losing(&'static str),
 }
 
 /// What happens once so many more bytes have passed.
@@ -31,6 +33,10 @@ struct Line {
     ends: Mutex<Vec<TcpStream>>,
     passed: AtomicUsize,
     fuse: Mutex<Option<Fuse>>,
+    /// The port of this machine that it leads to.
+    target: AtomicU16,
+    /// Connections that were lost for a word.
+    lost: AtomicUsize,
 }
 
 /// A TCP proxy on a port of its own.
@@ -44,12 +50,12 @@ impl Proxy {
     pub fn to(port: u16) -> Proxy {
         let own = free_port();
         let listener = TcpListener::bind(("127.0.0.1", own)).unwrap();
-        let line = Arc::<Line>::default();
+        let line = Arc::new(Line { target: AtomicU16::new(port), ..Line::default() });
         let shared = Arc::clone(&line);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 if *shared.weather.lock().unwrap() != Weather::Refusing {
-                    carry(client, port, &shared);
+                    carry(client, &shared);
                 }
             }
         });
@@ -90,6 +96,20 @@ impl Proxy {
         *self.line.fuse.lock().unwrap() = Some(Fuse { left: bytes, bang: Box::new(bang) });
     }
 
+    /// From now on a connection goes silent as soon as it carries this word; the others live on.
+    pub fn lose(&self, word: &'static str) {
+        *self.line.weather.lock().unwrap() = Weather::Losing(word);
+    }
+
+    /// How many were lost for a word.
+    pub fn lost(&self) -> usize {
+        self.line.lost.load(Ordering::Acquire)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// New connections work again.
     pub fn clear(&self) {
         *self.line.weather.lock().unwrap() = Weather::Fair;
@@ -119,7 +139,8 @@ impl Line {
     }
 }
 
-fn carry(client: TcpStream, port: u16, line: &Arc<Line>) {
+fn carry(client: TcpStream, line: &Arc<Line>) {
+    let port = line.target.load(Ordering::Acquire);
     // A server that is down is a line that is cut.
     let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
     for (from, to) in [(&client, &server), (&server, &client)] {
@@ -132,8 +153,17 @@ fn carry(client: TcpStream, port: u16, line: &Arc<Line>) {
 
 fn pass(mut from: TcpStream, mut to: TcpStream, line: &Line) {
     let mut bytes = vec![0; 64 << 10];
+    let mut lost = false;
     while let Ok(read @ 1..) = from.read(&mut bytes) {
-        let swallowed = *line.weather.lock().unwrap() == Weather::Swallowing;
+        let weather = *line.weather.lock().unwrap();
+        if let Weather::Losing(word) = weather
+            && !lost
+            && bytes[..read].windows(word.len()).any(|said| said == word.as_bytes())
+        {
+            lost = true;
+            line.lost.fetch_add(1, Ordering::AcqRel);
+        }
+        let swallowed = lost || weather == Weather::Swallowing;
         if !swallowed && line.carry(&bytes[..read], &mut to).is_err() {
             break;
         }

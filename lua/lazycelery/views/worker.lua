@@ -65,6 +65,11 @@ local function tasks(page, title, row, context)
     return
   end
   page:section(("%s %d"):format(title, #held), as_of(row, member, context), title)
+  local untold = row.untold and row.untold[title:lower()]
+  if untold then
+    page:line({ { untold, "LazyCeleryWarn" } })
+    page:line({ { "What events and messages tell stands here.", "LazyCeleryDim" } })
+  end
   for _, task in ipairs(held) do
     local uuid = task.uuid
     page:line({
@@ -91,6 +96,17 @@ local function head(page, row, context)
     { "  " .. was .. (row.status or "unknown"), groups[row.status] or "LazyCeleryDim" },
     { evidence and "  " .. evidence or "", "LazyCeleryDim" },
   })
+  for _, ignored in ipairs(row.ignores or {}) do
+    page:head({
+      {
+        ("Alive and idle, but since %s it takes nothing from %s: restart it."):format(
+          context:clock(ignored.since),
+          ignored.queue
+        ),
+        "LazyCeleryWarn",
+      },
+    })
+  end
   local software = row.software or {}
   page:facts({
     { "pool", row.pool and row.pool .. " " .. (row.concurrency or "") },

@@ -23,8 +23,9 @@ end
 ---@return lazycelery.Chunk[]
 local function worker(row, context)
   local state = states[row.status] or states.unknown
+  local alive = row.ignores and "LazyCeleryWarn" or state[3]
   return {
-    { context:glyph(state[1], state[2]) .. " ", state[3] },
+    { context:glyph(state[1], state[2]) .. " ", alive },
     { row.hostname, is_gone(row) and "LazyCeleryDim" or "LazyCeleryName" },
   }
 end
@@ -195,6 +196,10 @@ return {
       min = 12,
       flex = true,
       format = function(row)
+        local ignored = (row.ignores or {})[1]
+        if ignored then
+          return "takes nothing from " .. ignored.queue, "LazyCeleryWarn"
+        end
         return row.queues and table.concat(row.queues, " ")
       end,
     },

@@ -44,18 +44,6 @@ pub(crate) async fn reachable(url: &BrokerUrl) -> Result<(Server, MultiplexedCon
 /// # Errors
 /// [`Error::Broker`].
 pub(crate) async fn commands(server: &Server) -> Result<MultiplexedConnection> {
-    connect(server, Some(PATIENCE)).await
-}
-
-/// A connection for a command that blocks; it brings its own time limit.
-///
-/// # Errors
-/// [`Error::Broker`].
-pub(super) async fn blocking(server: &Server) -> Result<MultiplexedConnection> {
-    connect(server, None).await
-}
-
-async fn connect(server: &Server, answer: Option<Duration>) -> Result<MultiplexedConnection> {
     let address = match server.address() {
         Address::Tcp { host, port } => ConnectionAddr::Tcp(host.clone(), *port),
         Address::Unix(path) => ConnectionAddr::Unix(path.clone()),
@@ -84,7 +72,7 @@ async fn connect(server: &Server, answer: Option<Duration>) -> Result<Multiplexe
         .set_tcp_settings(TcpSettings::default().set_nodelay(true));
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(PATIENCE))
-        .set_response_timeout(answer);
+        .set_response_timeout(Some(PATIENCE));
     let client = Client::open(info).map_err(failed)?;
     let greeted = async {
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;

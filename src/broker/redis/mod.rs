@@ -8,6 +8,8 @@ pub(crate) mod client;
 mod editing;
 mod facts;
 pub(crate) mod keys;
+mod leftovers;
+mod line;
 pub(crate) mod pubsub;
 mod queues;
 mod reply;
@@ -15,7 +17,8 @@ mod unacked;
 
 use super::url::{BrokerUrl, Server};
 use super::{
-    Binding, Broker, Deliveries, Delivery, Depth, Facts, Options, Peek, ReplyTo, UnackedLook,
+    Binding, Broker, Deliveries, Delivery, Depth, Facts, Leftovers, Options, Peek, ReplyTo,
+    UnackedLook, Unread,
 };
 use crate::error::{Error, Result};
 use crate::message::{Body, Message};
@@ -128,9 +131,8 @@ impl Broker for Redis {
         self.replies.can_be_stored(&self.layout(), &mut self.commands()).await
     }
 
-    async fn reply(&self, wait: Duration) -> Result<Option<Result<Message, String>>> {
-        let raw = self.replies.next(&self.layout(), wait).await?;
-        Ok(raw.map(|raw| Message::from_envelope(&raw).map_err(|error| error.to_string())))
+    async fn reply(&self, wait: Duration) -> Result<Option<Result<Message, Unread>>> {
+        self.replies.next(&self.layout(), wait).await
     }
 
     async fn close_replies(&self, owed: bool) -> Result<()> {
@@ -139,6 +141,10 @@ impl Broker for Redis {
 
     async fn expire_replies(&self, cursor: u64) -> Result<u64> {
         reply::expire(&self.layout(), &mut self.commands(), cursor, SCAN).await
+    }
+
+    async fn leftovers(&self, exchange: &str, time: Duration) -> Result<Leftovers> {
+        leftovers::look(&self.layout(), &mut self.commands(), exchange, time).await
     }
 
     async fn bindings(&self, exchange: &str) -> Result<Vec<Binding>> {

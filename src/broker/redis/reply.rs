@@ -1,12 +1,16 @@
 //! The reply list: where workers `LPUSH` their answers to remote control (reference 4.2, way 2).
 //! The only thing of ours that a broker ever holds.
 
+use super::super::Unread;
 use super::super::url::Server;
 use super::client::{self, broken};
 use super::keys::Layout;
+use super::line::{Frame, Line};
 use crate::error::{Error, Result};
+use crate::message::Message;
 use ::redis::RedisResult;
 use ::redis::aio::MultiplexedConnection;
+use redis_protocol::resp2::types::{BytesFrame, Resp2Frame};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -19,12 +23,12 @@ const READS: usize = 8;
 /// What `TTL` answers of a key that does not expire.
 const FOR_EVER: i64 = -1;
 
-/// Our list, and the connection that waits on it.
+/// Our list, and the line that waits on it.
 #[derive(Debug)]
 pub(super) struct Replies {
     server: Server,
     list: String,
-    connection: tokio::sync::Mutex<Option<MultiplexedConnection>>,
+    line: tokio::sync::Mutex<Option<Line>>,
 }
 
 impl Replies {
@@ -33,7 +37,7 @@ impl Replies {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let random = uuid::Uuid::new_v4().simple();
         let list = format!("lazycelery.{host}.{}.{random}.reply", std::process::id());
-        Replies { server, list, connection: tokio::sync::Mutex::default() }
+        Replies { server, list, line: tokio::sync::Mutex::default() }
     }
 
     /// Its name, without prefix.
@@ -45,22 +49,43 @@ impl Replies {
     ///
     /// # Errors
     /// [`crate::Error::Broker`].
-    pub async fn next(&self, layout: &Layout, wait: Duration) -> Result<Option<Vec<u8>>> {
-        let mut held = self.connection.lock().await;
-        let mut pop = ::redis::cmd("BRPOP");
-        pop.arg(layout.key(&self.list)).arg(wait.as_secs_f64());
-        // Until it is answered the connection is nobody's: an abandoned wait may hold an answer.
-        let mut connection = match held.take() {
-            Some(connection) => connection,
-            None => client::blocking(&self.server).await?,
+    pub async fn next(
+        &self,
+        layout: &Layout,
+        wait: Duration,
+    ) -> Result<Option<Result<Message, Unread>>> {
+        let mut held = self.line.lock().await;
+        let list = layout.key(&self.list);
+        // Until it is answered the line is nobody's: an abandoned wait may hold an answer.
+        let mut line = match held.take() {
+            Some(line) => line,
+            None => match timeout(client::PATIENCE, self.connect()).await {
+                Ok(line) => line?,
+                Err(_) => return Err(client::silent("connect")),
+            },
         };
-        let popped = timeout(wait + client::PATIENCE, pop.query_async(&mut connection)).await;
-        let popped: Option<(String, Vec<u8>)> = match popped {
-            Ok(popped) => popped.map_err(|error| broken("BRPOP", &error))?,
+        let seconds = wait.as_secs_f64().to_string();
+        let pop = [b"BRPOP".as_slice(), list.as_bytes(), seconds.as_bytes()];
+        let popped = match timeout(wait + client::PATIENCE, line.ask(&pop)).await {
+            Ok(popped) => popped?,
             Err(_) => return Err(client::silent("BRPOP")),
         };
-        *held = Some(connection);
-        Ok(popped.map(|(_, raw)| raw))
+        *held = Some(line);
+        Ok(match popped {
+            Frame::TooLarge(_, cut) => Some(Err(Unread::TooLarge(cut))),
+            Frame::Whole(BytesFrame::Array(parts)) => {
+                parts.last().and_then(BytesFrame::as_bytes).map(|raw| {
+                    Message::from_envelope(raw).map_err(|error| Unread::Odd(error.to_string()))
+                })
+            }
+            Frame::Whole(_) => None,
+        })
+    }
+
+    async fn connect(&self) -> Result<Line> {
+        let mut line = Line::connect(&self.server, "BRPOP").await?;
+        line.ask(&[b"SELECT", self.server.db().to_string().as_bytes()]).await?;
+        Ok(line)
     }
 
     /// Asks by a command that writes nothing and that a full Redis refuses like any that might.

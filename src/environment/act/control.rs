@@ -71,7 +71,7 @@ impl Control {
     async fn ask(self, environment: &Environment, method: &str) -> Result<Replies> {
         let Control { destination, timeout, .. } = self;
         let answers = environment.ask(Request::new(method, destination.clone()), timeout).await?;
-        if answers.replies.is_empty() {
+        if answers.is_empty() {
             let (method, timeout) = (method.into(), timeout.as_secs_f64());
             return Err(Error::NoReply { method, destination, timeout });
         }

@@ -67,7 +67,7 @@ impl Tickets {
         ticket.answered += 1;
         let mpsc::error::SendError(reply) = ticket.waiter.send(reply).err()?;
         let method = ticket.method.clone();
-        Some(Late { method, hostname: reply.hostname, value: reply.value })
+        Some(Late { method, hostname: reply.hostname, said: reply.said })
     }
 
     /// Forgets the requests whose answers tell nothing any more, but not that answers are out.
@@ -98,10 +98,11 @@ impl Tickets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::celery::control::Said;
     use serde_json::Value;
 
     fn reply(ticket: &str) -> Reply {
-        Reply { ticket: ticket.into(), hostname: "w1@lab".into(), value: Value::Null }
+        Reply { ticket: ticket.into(), hostname: "w1@lab".into(), said: Said::Value(Value::Null) }
     }
 
     /// A request that two listeners heard and nobody waits for.

@@ -295,3 +295,85 @@ fn a_beat_that_was_asked_for_overwrites_nothing() {
     let row = lab.worker("w1@lab");
     assert_eq!((&row["freq"], &row["active"]), (&json!(2.0), &json!(0)));
 }
+
+/// What else happens at a time.
+type Change<'a> = &'a dyn Fn(&mut Lab, f64);
+
+/// A minute in which a worker beats and its queue stands still, but for `change`, which is told every
+/// second; answers whether it is said to ignore its queue.
+fn ignores(change: impl Fn(&mut Lab, f64)) -> bool {
+    let mut lab = Lab::new();
+    let consumes = |queues: &[&str]| {
+        let entry = |queue| json!({"name": queue, "exchange_type": "direct"});
+        json!({"active_queues": queues.iter().map(entry).collect::<Vec<_>>()})
+    };
+    lab.inspect(0.0, "w1@lab", consumes(&["q"]));
+    for second in 1..=60 {
+        let at = f64::from(second);
+        let sample = json!({"name": "q", "priorities": {"0": 3}, "arrived": 0});
+        lab.beat(at, "w1@lab", 7);
+        lab.see(at, json!({"queues": [sample]}));
+        lab.see(at, json!({"unacked": {"complete": true}}));
+        change(&mut lab, at + 0.5);
+        for hostname in lab.tick(at + 0.6).appeared {
+            lab.inspect(at + 0.7, &hostname, consumes(&["q"]));
+        }
+    }
+    lab.worker("w1@lab").get("ignores").is_some()
+}
+
+#[test]
+fn f31_only_a_worker_that_could_take_a_message_ignores_it() {
+    assert!(ignores(|_, _| {}));
+    let queue = |length: u64, arrived: Option<u64>| json!({"queues": [{"name": "q", "priorities": {"0": length}, "arrived": arrived}]});
+    let cases: [(&str, Change<'_>); 7] = [
+        ("another takes messages, and as many come", &|lab, at| {
+            lab.see(at, queue(3, Some(1)));
+        }),
+        ("what comes is not known", &|lab, at| {
+            lab.see(at, queue(3, None));
+        }),
+        ("nothing waits", &|lab, at| {
+            lab.see(at, queue(0, Some(0)));
+        }),
+        ("somebody holds messages: for their ETA, or by a rate limit", &|lab, at| {
+            let held = json!({"delivery_tag": "t", "queue": "q", "message": {"uuid": "t"}});
+            let unacked = json!({"new": [held], "index": [["t", at]], "complete": true});
+            lab.see(at, json!({ "unacked": unacked }));
+        }),
+        ("it runs something", &|lab, at| {
+            let beat = json!({"type": "worker-heartbeat", "hostname": "w1@lab", "timestamp": at,
+                "pid": 7, "freq": 2.0, "active": 1, "processed": 0});
+            lab.event(at, beat);
+        }),
+        ("its consumer was cancelled", &|lab, at| {
+            lab.inspect(at, "w1@lab", json!({"active_queues": []}));
+        }),
+        ("queues are not looked at any more", &|lab, at| {
+            let gone = at > 30.0;
+            if gone {
+                lab.see(at, json!({"gap": {"from": at}}));
+            }
+        }),
+    ];
+    for (case, change) in cases {
+        assert!(!ignores(change), "{case}");
+    }
+}
+
+#[test]
+fn f31_what_it_consumes_is_asked_before_it_is_blamed() {
+    let mut lab = Lab::new();
+    let consumes = json!({"active_queues": [{"name": "q", "exchange_type": "direct"}]});
+    lab.inspect(0.0, "w1@lab", consumes);
+    let mut asked = Vec::new();
+    for second in 1..=45 {
+        let at = f64::from(second);
+        lab.beat(at, "w1@lab", 7);
+        lab.see(at, json!({"queues": [{"name": "q", "priorities": {"0": 3}, "arrived": 0}]}));
+        lab.see(at, json!({"unacked": {"complete": true}}));
+        asked.extend(lab.tick(at).appeared.into_iter().map(|hostname| (second, hostname)));
+    }
+    assert_eq!(asked, [(32, "w1@lab".to_owned()), (43, "w1@lab".to_owned())]);
+    assert_eq!(lab.worker("w1@lab").get("ignores"), None, "its consumer may have been cancelled");
+}

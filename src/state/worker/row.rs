@@ -1,7 +1,7 @@
 //! A worker as the protocol shows it. Field names are the protocol; absent facts are absent members.
 
 use super::held::HeldTask;
-use super::{Software, Status, Told, Worker};
+use super::{Ignored, Software, Status, Told, Worker};
 use crate::celery::control::{ActiveQueue, RegisteredTask, RequestInfo};
 use crate::state::observation::{Micros, seconds::from_micros};
 use crate::state::record::{Cell, Record};
@@ -59,6 +59,8 @@ pub struct WorkerRow<'a> {
     pub queues: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub ignores: &'a [Ignored],
 }
 
 /// What `worker/get` tells: the row, and each answer with the time we got it.
@@ -84,6 +86,8 @@ pub struct WorkerDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduled_tasks: Option<Vec<HeldTask<'a>>>,
     pub as_of: BTreeMap<&'static str, f64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub untold: &'a BTreeMap<String, String>,
 }
 
 impl Worker {
@@ -116,6 +120,7 @@ impl Worker {
             skew: self.skew().map(from_micros),
             queues: self.queues(),
             events: self.events_word(),
+            ignores: &self.ignores,
         }
     }
 
@@ -144,6 +149,7 @@ impl Worker {
             reserved_tasks: held(&self.reserved_tasks),
             scheduled_tasks: held(&self.scheduled_tasks),
             as_of,
+            untold: &self.untold,
         }
     }
 
