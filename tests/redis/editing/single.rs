@@ -1,6 +1,5 @@
 //! `queue/delete_messages` and `queue/move_messages`, and `queue/restore` of what they saved.
 
-use super::super::texts;
 use super::*;
 use crate::support::celery::{CeleryWorker, Options};
 use crate::support::proxy::Proxy;
