@@ -56,7 +56,7 @@ fn an_answer_that_is_out_is_waited_for_with_long_reads() {
     worker.freeze();
     ask_in_vain(&mut server);
     wait_until("a long read", || {
-        let long = |line: &String| line.contains("\"BRPOP\"") && line.ends_with("\"30.0\"");
+        let long = |line: &String| line.contains("\"BRPOP\"") && line.ends_with("\"30\"");
         monitor.lines().iter().any(long)
     });
     worker.thaw();
