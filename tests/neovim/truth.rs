@@ -71,6 +71,38 @@ fn a_page_that_is_come_back_to_has_its_sections_closed() {
     }
 }
 
+#[test]
+fn f31_a_worker_that_takes_nothing_is_told_and_what_to_do() {
+    let mut nvim = lab::start(LARGE);
+    lab::load(&mut nvim, "cluster = require('cluster')");
+    let ignores = "{ { queue = 'high', since = 1795521800 } }";
+    lab::show(&mut nvim, "LazyCelery workers");
+    run(&mut nvim, &format!("cluster.workers[2].ignores = {ignores} cluster.tell('workers')"));
+    nvim.wait_for_screen("takes nothing from high");
+    lab::show(&mut nvim, "LazyCelery worker celery@web-1");
+    run(&mut nvim, &format!("cluster.worker.ignores = {ignores} cluster.tell('worker')"));
+    let screen = nvim.wait_for_screen("it takes nothing from high: restart it.");
+    assert!(screen.contains("Alive and idle, but since "), "{screen}");
+    run(&mut nvim, "cluster.worker.ignores = nil cluster.tell('worker')");
+    lab::expect(&mut nvim, "vim.fn.search('takes nothing')", "0");
+}
+
+#[test]
+fn f05_what_a_worker_does_not_tell_is_said_where_it_would_stand() {
+    let mut nvim = lab::start(LARGE);
+    lab::load(&mut nvim, "cluster = require('cluster')");
+    lab::show(&mut nvim, "LazyCelery worker celery@web-1");
+    run(
+        &mut nvim,
+        "cluster.worker.untold = { scheduled = 'it cannot encode its answer' } cluster.tell('worker')",
+    );
+    nvim.wait_for_screen("What events and messages tell stands here.");
+    let shown = lines(&mut nvim);
+    let (before, after) = shown.split_once("it cannot encode its answer").unwrap();
+    assert!(before.contains("Scheduled 1") && !after.contains("Scheduled"), "{shown}");
+    assert_eq!(shown.matches("What events and messages tell").count(), 1, "{shown}");
+}
+
 /// What a message said while it waited is still what it said; that it waits is not.
 #[test]
 fn a_finished_task_is_not_said_to_be_in_its_queue() {

@@ -96,7 +96,7 @@ local function head(page, row, context)
     { "  " .. was .. (row.status or "unknown"), groups[row.status] or "LazyCeleryDim" },
     { evidence and "  " .. evidence or "", "LazyCeleryDim" },
   })
-  for _, ignored in ipairs(row.ignores or {}) do
+  for _, ignored in ipairs(not context.past and row.ignores or {}) do
     page:head({
       {
         ("Alive and idle, but since %s it takes nothing from %s: restart it."):format(
