@@ -45,7 +45,7 @@ impl State {
             }
             let left = worker.left.is_some_and(|left| self.now - left > LOST_AFTER);
             let lost = worker.status == Status::Lost || (worker.status == Status::Offline && left);
-            if lost && running {
+            if (lost || worker.replaced(self.now)) && running {
                 gone.push(worker.hostname.clone());
             }
         }

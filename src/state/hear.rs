@@ -29,14 +29,17 @@ impl State {
         }
         let rules = self.rules;
         let process = self.change_worker(&event.hostname, |worker| {
-            let process = worker.process(event.pid);
+            let process = worker.process(event.pid, seen);
+            if let Some(pid) = event.pid.filter(|_| told.subject == "offline") {
+                worker.gone(pid);
+            }
             worker.clock = event.clock.filter(|_| process != Process::Former).or(worker.clock);
             // Only a goodbye can be said twice.
             let before = (told.subject == "offline").then(|| to_json(&worker.row()));
             worker.event(told, event.timestamp, seen, rules);
             (process, before.is_none_or(|before| before != to_json(&worker.row())))
         });
-        if !known || process == Process::New {
+        if !known || process.is_another() {
             self.appeared(&event.hostname, process, changes);
         }
     }

@@ -23,7 +23,7 @@ impl State {
             worker.untold.remove(method(reply));
             match reply {
                 Inspection::Stats(stats) => {
-                    let process = worker.process(Stats::new(stats).pid());
+                    let process = worker.process(Stats::new(stats).pid(), at);
                     worker.told_stats(stats, at);
                     return (process, true);
                 }
@@ -41,7 +41,7 @@ impl State {
             }
             (Process::Same, true)
         });
-        if !known || process == Process::New {
+        if !known || process.is_another() {
             self.appeared(hostname, process, changes);
         }
         match reply {
@@ -155,6 +155,10 @@ impl State {
         missed.retain(|uuid| !named.contains(&**uuid));
         self.list(hostname, tasks, Place::Active, changes);
         let now = self.now;
+        if self.workers.get(hostname).is_some_and(|worker| worker.is_shared(now)) {
+            // What this process does not name may run at the other.
+            return;
+        }
         for uuid in missed {
             self.edit(&uuid, changes, |task, _| {
                 task.missed(now);

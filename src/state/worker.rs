@@ -5,6 +5,7 @@
 
 mod held;
 mod ignored;
+mod namesakes;
 mod row;
 mod stats;
 
@@ -17,6 +18,7 @@ use super::observation::{Micros, seconds};
 use super::task::Rules;
 use crate::celery::control::{ActiveQueue, RegisteredTask, RequestInfo};
 use crate::celery::event::{TaskEvent, TaskEventKind, WorkerEvent};
+use namesakes::Namesakes;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -107,6 +109,7 @@ pub(super) struct Worker {
     pub evidence: Cow<'static, str>,
     pub pid: Option<i64>,
     former_pids: VecDeque<i64>,
+    namesakes: Namesakes,
     pub freq: Option<f64>,
     pub clock: Option<u64>,
     /// Receipt of the last beats, oldest first. Celery's rules keep the sender's time of task
@@ -165,8 +168,17 @@ pub(super) enum Process {
     First,
     /// Another one: the worker was restarted.
     New,
+    /// Another one, and the one before may still be there.
+    Beside,
     /// One from before: a late event, or two processes that share the name.
     Former,
+}
+
+impl Process {
+    /// A process that we did not know.
+    pub fn is_another(self) -> bool {
+        matches!(self, Process::New | Process::Beside)
+    }
 }
 
 impl Worker {
@@ -179,6 +191,7 @@ impl Worker {
             evidence: Cow::Borrowed(""),
             pid: None,
             former_pids: VecDeque::new(),
+            namesakes: Namesakes::default(),
             freq: None,
             clock: None,
             heartbeats: VecDeque::new(),
@@ -253,8 +266,9 @@ impl Worker {
     }
 
     /// Takes the process id that it, not one of its children, told.
-    pub fn process(&mut self, pid: Option<i64>) -> Process {
+    pub fn process(&mut self, pid: Option<i64>, seen: Micros) -> Process {
         let Some(pid) = pid else { return Process::Same };
+        self.heard_of(pid, seen);
         if self.pid == Some(pid) {
             return Process::Same;
         }
@@ -267,7 +281,7 @@ impl Worker {
                 self.former_pids.pop_front();
             }
             self.forget_process();
-            return Process::New;
+            return if self.replaces(before, seen) { Process::New } else { Process::Beside };
         }
         Process::First
     }
@@ -420,7 +434,7 @@ impl Worker {
             _ => None,
         };
         let quiet = now - life.max(listening_since);
-        let period = seconds::to_micros(self.freq.unwrap_or(DEFAULT_FREQ) * EXPIRE_WINDOW);
+        let period = self.period();
         match (beat, answers) {
             (Some(beat), _) if now < beat.max(listening_since) + period => {
                 (Status::Online, "heartbeats arrive".into())

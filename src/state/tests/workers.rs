@@ -377,3 +377,44 @@ fn f31_what_it_consumes_is_asked_before_it_is_blamed() {
     assert_eq!(asked, [(32, "w1@lab".to_owned()), (43, "w1@lab".to_owned())]);
     assert_eq!(lab.worker("w1@lab").get("ignores"), None, "its consumer may have been cancelled");
 }
+
+#[test]
+fn what_runs_at_one_of_two_workers_of_a_name_is_not_given_up() {
+    let mut lab = Lab::new();
+    lab.beat(1.0, "w1@lab", 7);
+    lab.event(1.5, event("started", 1.5, json!({"uuid": "a"})));
+    for second in 2..=40 {
+        let at = f64::from(second);
+        for pid in [8, 7] {
+            lab.beat(at, "w1@lab", pid);
+        }
+        lab.inspect(at, "w1@lab", json!({"active": [{"uuid": "a", "name": "lab.add"}]}));
+        lab.inspect(at, "w1@lab", json!({"active": []}));
+        lab.tick(at);
+        let task = lab.task("a");
+        assert_eq!((task.get("orphaned"), task.get("ended")), (None, None), "{at}: {task}");
+        assert_eq!(task["place"], "active", "{at}: {task}");
+    }
+    // One is left, and it is not the one that ran it.
+    for second in 41..=60 {
+        let at = f64::from(second);
+        lab.beat(at, "w1@lab", 8);
+        lab.inspect(at, "w1@lab", json!({"active": []}));
+        lab.tick(at);
+    }
+    assert_eq!(lab.task("a")["ended"], "unknown");
+}
+
+#[test]
+fn a_worker_that_was_killed_and_started_again_at_once_orphans_what_ran() {
+    let mut lab = Lab::new();
+    lab.beat(1.0, "w1@lab", 7);
+    lab.event(1.5, event("started", 1.5, json!({"uuid": "a"})));
+    lab.beat(3.0, "w1@lab", 8);
+    assert_eq!(lab.task("a").get("orphaned"), None, "the other may still be there");
+    for second in 4..=8 {
+        lab.beat(f64::from(second), "w1@lab", 8);
+        lab.tick(f64::from(second));
+    }
+    assert_eq!(lab.task("a")["orphaned"], json!({"worker": "w1@lab", "since": 8.0}));
+}
