@@ -1,7 +1,7 @@
 //! Requests that nobody hears although workers are heard (F07): after a failover a client stays at the
 //! demoted server, which relays its master's events and keeps requests to itself.
 
-use super::{Connection, Environment, wall_clock};
+use super::{Connection, Environment, wall_clock, watch};
 use crate::error::{Error, Result};
 use crate::state::State;
 use crate::state::observation::Micros;
@@ -9,6 +9,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// A worker that is heard this long after nobody listened to a request is no farewell on its way.
 const LINGER: Micros = 1_000_000;
+
+/// How soon it is looked again where a replica's name leads.
+const AGAIN: Micros = 10_000_000;
 
 /// What requests to everybody met with on one connection.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ struct Met {
     heard: bool,
     /// When nobody listened first, since somebody did last.
     since: Option<Micros>,
+    /// When it was looked last where its name leads.
+    tried: Option<Micros>,
 }
 
 /// Learns how many listened to a request. Where nobody does although workers are heard, says why in
@@ -40,11 +45,16 @@ pub(super) async fn heed(
         return Ok(());
     }
     if met.heard {
-        connection.give_up.notify_one();
-        let reason = "nobody listens any more, although workers are heard".into();
-        return Err(Error::Broker { operation: "remote control".into(), reason });
+        return Err(given_up(connection, "nobody listens any more, although workers are heard"));
     }
-    environment.warn(Some(match connection.broker.is_replica().await? {
+    let replica = connection.broker.is_replica().await?;
+    if replica == Some(true) && leads_to_a_master(environment, connection).await {
+        return Err(given_up(
+            connection,
+            "this server became a replica, and its name leads elsewhere",
+        ));
+    }
+    environment.warn(Some(match replica {
         Some(true) => "this server is a replica: workers are heard, and cannot be asked",
         Some(false) => "nobody listens to remote control, although workers are heard: it is switched off, or uses another `control_exchange` or `fanout_prefix`",
         None => "nobody listens to remote control, although workers are heard: it is switched off, or this server is a replica",
@@ -52,7 +62,34 @@ pub(super) async fn heed(
     Ok(())
 }
 
+/// The connection is made anew.
+fn given_up(connection: &Connection, reason: &str) -> Error {
+    connection.give_up.notify_one();
+    Error::Broker { operation: "remote control".into(), reason: reason.into() }
+}
+
+/// Whether who connects now meets another server than the replica at which we stay. Looked at now and
+/// then only: it takes a connection.
+async fn leads_to_a_master(environment: &Environment, connection: &Connection) -> bool {
+    if !connection.unheard.may_try(wall_clock()) {
+        return false;
+    }
+    match watch::connect(environment).await {
+        Ok(other) => matches!(other.is_replica().await, Ok(Some(false))),
+        Err(_) => false,
+    }
+}
+
 impl Unheard {
+    fn may_try(&self, now: Micros) -> bool {
+        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = met.tried.is_none_or(|tried| now - tried > AGAIN);
+        if may {
+            met.tried = Some(now);
+        }
+        may
+    }
+
     fn meet(&self, listeners: u64, now: Micros) -> Met {
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         met.heard |= listeners > 0;

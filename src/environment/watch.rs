@@ -172,7 +172,8 @@ fn set(environment: &Environment, status: Status, error: Option<String>, wait: O
     environment.changed();
 }
 
-async fn connect(environment: &Environment) -> Result<Arc<dyn Broker>> {
+/// A new connection to where the URL leads now.
+pub(super) async fn connect(environment: &Environment) -> Result<Arc<dyn Broker>> {
     if let Some(program) = environment.0.address.program() {
         environment.link().waiting_for = Some(program);
         environment.changed();
@@ -303,7 +304,7 @@ fn decode(delivery: Delivery) -> Vec<Kind> {
 
 async fn given_up(connection: Arc<Connection>) -> Error {
     connection.give_up.notified().await;
-    let reason = "nobody listens any more, although workers are heard".into();
+    let reason = "nobody listens to remote control there, although workers are heard".into();
     Error::Broker { operation: "remote control".into(), reason }
 }
 

@@ -1,17 +1,21 @@
 //! Bad weather: servers that restart, fill up, refuse or are copies; clocks that are off; those who
 //! are asleep; and many of everything. What is shown, and how it recovers.
 
-use super::{rows, wait_for_environment, wait_for_row};
-use crate::support::celery::{CeleryWorker, Options};
+use super::{rows, wait_for_environment, wait_for_row, wait_for_task};
+use crate::support::celery::{App, CeleryWorker, Options, Sender};
+use crate::support::proxy::Proxy;
 use crate::support::redis::Redis;
 use crate::support::server::Server;
-use crate::support::wait::wait_until;
+use crate::support::wait::{wait_until, wait_within};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What took longer hangs: three seconds are promised, and the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a failover may take to be noticed: workers find the new master first.
+const BAD_WEATHER: Duration = Duration::from_secs(60);
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
@@ -151,6 +155,50 @@ fn f07_a_replica_is_told() {
     }
 }
 
+/// Our server is demoted while we are connected: it relays the events of the new master, and takes
+/// requests that nobody hears.
+#[test]
+fn f07_a_failover_is_noticed_and_followed_once_the_name_leads_to_the_new_master() {
+    let (old, new) = (Redis::start(), Redis::start());
+    let (ours, theirs) = (Proxy::to(old.port()), Proxy::to(old.port()));
+    let follow = |redis: &Redis, master: &Redis| {
+        redis.command::<String>(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+    };
+    let options = Options { pool: "solo", broker: Some(theirs.port()), ..Options::default() };
+    let _worker = CeleryWorker::start(&old, options);
+    let mut server = Server::start(&["--broker", &ours.url(0)], &[]);
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
+    follow(&new, &old);
+    wait_until("the copy", || {
+        let role = new.command::<String>(&["INFO", "replication"]);
+        if role.contains("master_link_status:up") { Ok(()) } else { Err(role) }
+    });
+
+    new.command::<String>(&["REPLICAOF", "NO", "ONE"]);
+    // A worker that waits for messages at a server which is demoted ends by its `UNBLOCKED`.
+    theirs.aim(new.port());
+    theirs.cut();
+    follow(&old, &new);
+    let ping = json!({ "method": "ping", "timeout": 0.5 });
+    wait_within(BAD_WEATHER, "the replica to be told", || {
+        let answer = server.call("worker/inspect", ping.clone());
+        assert!(answer.is_err(), "nobody hears us: {answer:?}");
+        let row = rows(&mut server, "environment/list", json!({})).swap_remove(0);
+        let told = row["warning"].as_str().is_some_and(|said| said.contains("is a replica"));
+        if told { Ok(()) } else { Err(row) }
+    });
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["status"] == "online");
+
+    ours.aim(new.port());
+    wait_within(BAD_WEATHER, "the worker to answer at the new master", || {
+        let answer = server.call("worker/inspect", ping.clone())?;
+        if answer["replies"]["w1@lab"].is_object() { Ok(()) } else { Err(answer) }
+    });
+    let row = wait_for_environment(&mut server, |row| row.get("warning").is_none());
+    assert_eq!(row["status"], "connected", "{row}");
+    assert!(!row["missed"].as_array().unwrap().is_empty(), "the way there is a gap: {row}");
+}
+
 #[test]
 fn a_thousand_workers_are_a_thousand_rows() {
     let redis = Redis::start();
@@ -256,4 +304,32 @@ fn two_workers_of_one_name_are_one_row_and_a_listener_without_a_name() {
         let answer = server.call("worker/inspect", json!({ "method": "ping" }))?;
         if answer.get("unnamed").is_none() { Ok(()) } else { Err(answer) }
     });
+}
+
+#[test]
+fn messages_and_results_of_a_megabyte_are_told_by_their_size() {
+    let redis = Redis::start();
+    let mut sender = Sender::start(&redis, App::Default);
+    let large = "x".repeat(1 << 20);
+    for _ in 0..10 {
+        sender.send_with("lab.echo", json!([large]), json!({ "queue": "parked" }));
+    }
+    let mut server = Server::on(&redis);
+    let page = at_once(&mut server, "queue/messages", json!({ "queue": "parked" })).unwrap();
+    assert_eq!((&page["total"], &page["exact"]), (&json!(10), &json!(false)), "a bound ended it");
+    let row = &page["rows"][0];
+    assert!(row["args_bytes"].as_u64() > Some(1 << 20) && row.get("args_json").is_none(), "{row}");
+    let whole = json!({ "queue": "parked", "limit": 1, "full": true });
+    let page = at_once(&mut server, "queue/messages", whole).unwrap();
+    assert_eq!(page["rows"][0]["args_json"], json!(format!("[\"{large}\"]")));
+
+    let _worker = CeleryWorker::start(&redis, Options { pool: "solo", ..Options::default() });
+    let uuid = sender.send("lab.echo", json!([large]));
+    let task = wait_for_task(&mut server, &uuid, |task| task["state"] == "SUCCESS");
+    assert_eq!(task.get("result_json"), None, "not unless it is asked for");
+    let whole = json!({ "uuid": uuid, "full": true });
+    let task = at_once(&mut server, "task/get", whole).unwrap();
+    assert_eq!(task["result_json"], json!(format!("[\"{large}\"]")));
+    let task = at_once(&mut server, "task/get", json!({ "uuid": uuid })).unwrap();
+    assert!(task["result_bytes"].as_u64() > Some(1 << 20), "its size is known then: {task}");
 }

@@ -101,6 +101,11 @@ impl Proxy {
         *self.line.weather.lock().unwrap() = Weather::Losing(word);
     }
 
+    /// New connections lead elsewhere: a name that resolves anew.
+    pub fn aim(&self, port: u16) {
+        self.line.target.store(port, Ordering::Release);
+    }
+
     /// How many were lost for a word.
     pub fn lost(&self) -> usize {
         self.line.lost.load(Ordering::Acquire)
