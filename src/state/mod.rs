@@ -10,6 +10,7 @@ pub mod filter;
 mod hear;
 mod links;
 mod look;
+mod name;
 pub mod observation;
 pub mod query;
 mod queue;
@@ -22,6 +23,7 @@ mod task;
 mod worker;
 
 pub use filter::Filter;
+pub use name::NameRow;
 pub use observation::{Kind, Micros, Observation};
 pub use query::{Page, Query, Sort};
 pub use queue::{Binding, QueueRow};
@@ -41,7 +43,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
-use store::{NameCount, Store};
+use store::Store;
 use task::Task;
 use worker::Worker;
 
@@ -128,19 +130,6 @@ impl Flow {
             Flow::Off => "off",
         }
     }
-}
-
-/// A registered or seen task name, with its tasks.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
-pub struct NameRow<'a> {
-    pub key: &'a str,
-    pub name: &'a str,
-    pub tasks: usize,
-    pub states: BTreeMap<&'a str, usize>,
-    pub registered: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_retries: Option<u64>,
 }
 
 /// Everything known of one cluster.
@@ -377,14 +366,6 @@ impl State {
         self.queues.keys().map(|name| name.to_string()).collect()
     }
 
-    /// A queue, or an exchange, whose messages every worker gets: nobody takes them from a list.
-    pub fn is_broadcast(&self, name: &str) -> bool {
-        self.queues.values().any(|queue| {
-            let mut fanout = queue.bindings.iter().filter(|binding| binding.kind == "fanout");
-            fanout.any(|binding| *queue.name == *name || binding.exchange == name)
-        })
-    }
-
     /// Workers that a broadcast can expect an answer from.
     pub fn workers_online(&self) -> Vec<String> {
         let answering = self.workers.values().filter(|worker| worker.answers());
@@ -459,38 +440,6 @@ impl State {
         let root = task.root_id.as_ref().map_or(&task.uuid, |root| &root.value);
         let others = self.tasks.get(root).into_iter().chain(self.tasks.workflow(root, WORKFLOW));
         others.filter(|other| other.uuid != task.uuid).take(WORKFLOW).collect()
-    }
-}
-
-impl NameCount {
-    /// The row of `task/names`.
-    fn row(&self) -> NameRow<'_> {
-        NameRow {
-            key: &self.name,
-            name: &self.name,
-            tasks: self.tasks,
-            states: self.states.iter().map(|(state, tasks)| (state.as_str(), *tasks)).collect(),
-            registered: self.registered,
-            max_retries: self.max_retries,
-        }
-    }
-}
-
-impl record::Record for NameCount {
-    fn key(&self) -> &str {
-        &self.name
-    }
-
-    fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    fn field(&self, name: &str) -> Option<record::Cell<'_>> {
-        match name {
-            "name" => Some(record::Cell::Text(&self.name)),
-            "tasks" => Some(record::Cell::Number(self.tasks as f64)),
-            _ => None,
-        }
     }
 }
 

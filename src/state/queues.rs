@@ -187,6 +187,16 @@ impl State {
         self.queues.get(queue).is_none_or(|queue| queue.fanout.is_none())
     }
 
+    /// A queue, or an exchange, whose messages every worker gets: nobody takes them from a list. Also
+    /// one whose workers are gone.
+    pub fn is_broadcast(&self, name: &str) -> bool {
+        let fanout = |queue: &Queue| {
+            let mut bindings = queue.bindings.iter().filter(|binding| binding.kind == "fanout");
+            bindings.any(|binding| *queue.name == *name || binding.exchange == name)
+        };
+        !self.is_read(name) || self.queues.values().any(fanout)
+    }
+
     /// The lists behind one queue: itself, or those of a fanout queue that hold anything.
     pub fn lists_of(&self, queue: &str) -> Vec<String> {
         let holds = |list: &&Queue| {

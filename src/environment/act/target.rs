@@ -23,7 +23,7 @@ impl Environment {
     /// [`Error::UnknownQueue`]; [`Error::Unsupported`] for a Broadcast queue (F13), whose messages are
     /// published and not stored, and for readers of another protocol (F48).
     pub(super) async fn check_target(&self, queue: &str) -> Result<Vec<Warning>> {
-        if self.is_broadcast(queue) {
+        if self.read(|state| state.is_broadcast(queue)) {
             let operation = format!("sending into the Broadcast queue `{queue}`");
             return Err(Error::Unsupported { operation, transport: self.transport() });
         }
@@ -69,20 +69,6 @@ impl Environment {
             let registered = told.iter().any(|tasks| tasks.iter().any(|task| task.name == name));
             // Celery's own are not told.
             (!told.is_empty() && !name.starts_with("celery.")).then_some(registered)
-        })
-    }
-
-    fn is_broadcast(&self, queue: &str) -> bool {
-        self.read(|state| {
-            // Also one whose workers are gone.
-            if !state.is_read(queue) {
-                return true;
-            }
-            let mut queues = state.workers().filter_map(|worker| worker.active_queues).flatten();
-            queues.any(|active| {
-                let named = active.name == queue || active.alias.as_deref() == Some(queue);
-                named && active.exchange_type == "fanout"
-            })
         })
     }
 

@@ -10,6 +10,7 @@ pub mod restore;
 mod target;
 
 use super::recovery::Saved;
+use super::{Refused, Warning};
 use crate::broker::Stock;
 use crate::environment::looks::Look;
 use crate::environment::{Connection, Environment};
@@ -18,23 +19,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// Something to know about what was done.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Warning {
-    /// Which task's message it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uuid: Option<String>,
-    /// For programs.
-    pub kind: &'static str,
-    /// For people.
-    pub text: String,
-}
-
 impl Warning {
-    fn new(kind: &'static str, text: impl Into<String>) -> Self {
-        Warning { uuid: None, kind, text: text.into() }
-    }
-
     /// Somebody took both a message and its copy.
     fn twice(uuid: Option<String>) -> Self {
         let text = "a worker took it while it was moved, and another one its copy: it runs twice";

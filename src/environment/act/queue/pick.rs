@@ -5,7 +5,7 @@
 
 use super::find::{Found, find};
 use super::target::readdressed;
-use super::{Skipped, Warning, blocking, foreign};
+use super::{Refused, Skipped, Warning, blocking, foreign};
 use crate::broker::{End, Exchanged, Shelf};
 use crate::celery::TaskMessage;
 use crate::environment::act::Job;
@@ -40,17 +40,6 @@ pub struct Picked {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub warnings: Vec<Warning>,
-}
-
-/// A message that was left alone, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Refused {
-    /// Its uuid, or its key where it has none.
-    pub uuid: String,
-    /// For programs.
-    pub kind: &'static str,
-    /// For people.
-    pub reason: String,
 }
 
 /// Which messages are meant.
