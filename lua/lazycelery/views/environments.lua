@@ -107,12 +107,12 @@ return {
       format = name,
     },
     { field = "status", title = "STATUS", sort = "status", rank = 2, min = 13, format = status },
-    count({ field = "workers", title = "WORKERS", sort = "workers", rank = 3, min = 7 }),
-    count({ field = "active", title = "ACTIVE", sort = "active", rank = 4, min = 6 }),
-    count({ field = "queued", title = "QUEUED", sort = "queued", rank = 5, min = 7 }),
-    count({ field = "tasks", title = "TASKS", sort = "tasks", rank = 7, min = 9 }),
+    count({ field = "workers", title = "WORKERS", sort = "workers", rank = 4, min = 7 }),
+    count({ field = "active", title = "ACTIVE", sort = "active", rank = 5, min = 6 }),
+    count({ field = "queued", title = "QUEUED", sort = "queued", rank = 7, min = 7 }),
+    count({ field = "tasks", title = "TASKS", sort = "tasks", rank = 8, min = 9 }),
     column.figure(
-      { field = "received", title = "IN/s", sort = "received", rank = 8, min = 7 },
+      { field = "received", title = "IN/s", sort = "received", rank = 9, min = 7 },
       function(row)
         return row.rates and not is_past(row) and row.rates.received or nil
       end,
@@ -122,7 +122,7 @@ return {
       field = "events",
       title = "TASK EVENTS",
       sort = "events",
-      rank = 9,
+      rank = 10,
       min = 11,
       format = function(row)
         local found = not is_past(row) and events[row.events]
@@ -131,7 +131,7 @@ return {
         end
       end,
     },
-    { field = "guard", title = "GUARD", rank = 10, min = 10, format = guard },
+    { field = "guard", title = "GUARD", rank = 3, min = 10, format = guard },
     {
       field = "url",
       title = "BROKER",
