@@ -229,7 +229,7 @@ fn nobody_answers_a_control_command() {
     let redis = Redis::start();
     let worker = CeleryWorker::start(&redis, Options::default());
     let mut server = Server::on(&redis);
-    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |row| row["queues"].is_array());
     worker.freeze();
     for destination in [json!(["w1@lab"]), json!(["nobody@lab"])] {
         let params =

@@ -106,7 +106,7 @@ fn a_busy_solo_worker_is_named_and_not_given_up() {
     let redis = Redis::start();
     let worker = CeleryWorker::start(&redis, Options { pool: "solo", ..Options::default() });
     let mut server = Server::on(&redis);
-    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |row| row["queues"].is_array());
     let ping = json!({ "method": "ping", "timeout": 1 });
     let answer = server.call("worker/inspect", ping.clone()).unwrap();
     assert_eq!(answer, json!({ "replies": { "w1@lab": { "ok": "pong" } }, "missing": [] }));
@@ -191,7 +191,7 @@ fn task_events_are_turned_on_and_that_is_written_down() {
     let redis = Redis::start();
     let worker = CeleryWorker::start(&redis, Options { events: false, ..Options::default() });
     let mut server = Server::on(&redis);
-    wait_for_row(&mut server, "worker/list", &worker.hostname(), |_| true);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |row| row["queues"].is_array());
     let enable = json!({ "method": "enable_events", "destination": [worker.hostname()] });
     let answer = server.call("worker/control", enable.clone()).unwrap();
     assert_eq!(answer["replies"]["w1@lab"], json!({ "ok": "task events enabled" }), "{answer}");
