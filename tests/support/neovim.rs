@@ -55,8 +55,9 @@ impl Neovim {
         let mut nvim = Neovim { child, requests, answers, next_id: 0, home, quit: false };
         let command = command.iter().copied().map(Value::from).collect();
         nvim.lua(
+            // Nobody is there to answer `-- More --`: a long message would hang instead of being read.
             "local columns, lines, cmd = ...
-             vim.o.columns, vim.o.lines = columns, lines
+             vim.o.columns, vim.o.lines, vim.o.more = columns, lines, false
              require('lazycelery').setup({ cmd = cmd })",
             vec![size.0.into(), size.1.into(), Value::Array(command)],
         );
