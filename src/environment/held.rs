@@ -9,12 +9,13 @@ use super::{Connection, Environment};
 use crate::celery::control::Request;
 use crate::error::Result;
 use crate::state::{Kind, Status};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// What is asked.
 const METHODS: [&str; 2] = ["reserved", "scheduled"];
@@ -161,29 +162,17 @@ pub(super) async fn ask(
     let methods = held.due(hostname, pid());
     let answers =
         join_all(methods.iter().map(|method| put(environment, connection, hostname, method)));
-    let mut silent = Vec::new();
-    for (method, told) in methods.iter().zip(answers.await) {
-        match told? {
-            (Told::Answer, took) => held.asked(hostname, method, took, None),
-            (Told::TooLarge, took) => held.asked(hostname, method, took, Some(pid())),
-            (Told::Nothing, took) => silent.push((*method, took)),
-        }
-    }
-    if silent.is_empty() {
-        return Ok(());
-    }
-    // It answers one request after another: one that answers to a later one will not answer this.
-    let (after, _) = put(environment, connection, hostname, "ping").await?;
-    let mute = after == Told::Answer;
-    for (method, took) in silent {
-        if mute {
+    for (method, answer) in methods.iter().zip(answers.await) {
+        let (told, took) = answer?;
+        if told == Told::Never {
             environment.observe(Kind::Untold {
                 hostname: hostname.to_owned(),
-                method: method.to_owned(),
+                method: (*method).to_owned(),
                 reason: MUTE.to_owned(),
             });
         }
-        held.asked(hostname, method, took, mute.then(pid));
+        let untold = matches!(told, Told::TooLarge | Told::Never).then(pid);
+        held.asked(hostname, method, took, untold);
     }
     Ok(())
 }
@@ -192,10 +181,15 @@ pub(super) async fn ask(
 enum Told {
     Answer,
     TooLarge,
-    Nothing,
+    /// Not in time; it may be busy.
+    NotYet,
+    /// It answered to what was asked later.
+    Never,
 }
 
-/// Puts one question to one worker; answers also how long that took.
+/// Puts one question to one worker; answers also how long that took. A worker answers one request
+/// after another: one that answers to a later one, and has not answered this, never will. An answer
+/// that is merely slow (many megabytes of arguments) comes before.
 async fn put(
     environment: &Environment,
     connection: &Connection,
@@ -203,14 +197,38 @@ async fn put(
     method: &str,
 ) -> Result<(Told, Duration)> {
     let began = Instant::now();
-    let request = Request::new(method, Some(vec![hostname.to_owned()]));
-    let answers = workers::ask(environment, connection, request, Enough::Known, TIMEOUT).await?;
-    let told = match () {
-        () if answers.too_large.contains_key(hostname) => Told::TooLarge,
-        () if answers.replies.contains_key(hostname) => Told::Answer,
-        () => Told::Nothing,
+    // It outlives the question after it, which it is compared with.
+    let question = ask_for(environment, connection, hostname, method, TIMEOUT * 3);
+    tokio::pin!(question);
+    let told = match timeout(TIMEOUT, &mut question).await {
+        Ok(told) => told?,
+        Err(_) => {
+            let after = ask_for(environment, connection, hostname, "ping", TIMEOUT).await?;
+            match (question.now_or_never(), after) {
+                (Some(told), _) => told?,
+                (None, Told::Answer) => Told::Never,
+                (None, _) => Told::NotYet,
+            }
+        }
     };
     Ok((told, began.elapsed()))
+}
+
+/// One request to one worker, and its answer.
+async fn ask_for(
+    environment: &Environment,
+    connection: &Connection,
+    hostname: &str,
+    method: &str,
+    patience: Duration,
+) -> Result<Told> {
+    let request = Request::new(method, Some(vec![hostname.to_owned()]));
+    let answers = workers::ask(environment, connection, request, Enough::Known, patience).await?;
+    Ok(match () {
+        () if answers.too_large.contains_key(hostname) => Told::TooLarge,
+        () if answers.replies.contains_key(hostname) => Told::Answer,
+        () => Told::NotYet,
+    })
 }
 
 #[cfg(test)]

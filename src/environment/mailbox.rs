@@ -8,7 +8,7 @@ mod tickets;
 
 use crate::broker::{Broker, Unread};
 use crate::celery::control::{Reply, Request, Said, exchange};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -181,7 +181,7 @@ impl Mailbox {
         let reply_to = self.broker.reply_to();
         let address = (reply_to.exchange.as_str(), reply_to.routing_key.as_str());
         let message = request.message(&self.namespace, &ticket, Some(address))?;
-        self.tickets().open(&ticket, &request.method, Instant::now(), waiter);
+        self.open(&ticket, &request.method, waiter)?;
         let sent = self.broker.broadcast(&exchange(&self.namespace), &message).await;
         let listeners = match sent {
             Ok(listeners) => listeners,
@@ -209,6 +209,18 @@ impl Mailbox {
         }
         answers.missing = expected.into_iter().filter(|name| !answers.has(name)).collect();
         Ok(answers)
+    }
+
+    /// Reckons with answers, unless nobody would any more who makes what they leave expire: `leave`
+    /// looks at the tickets after it has begun.
+    fn open(&self, ticket: &str, method: &str, waiter: mpsc::UnboundedSender<Reply>) -> Result<()> {
+        let mut tickets = self.tickets();
+        if self.leaving.load(Ordering::Acquire) {
+            let reason = "the connection is being left".into();
+            return Err(Error::Broker { operation: "remote control".into(), reason });
+        }
+        tickets.open(ticket, method, Instant::now(), waiter);
+        Ok(())
     }
 
     /// Leaves nothing of ours on the broker. Answers that are on their way are waited for a moment:
