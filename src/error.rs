@@ -143,6 +143,8 @@ pub enum Error {
         method: String,
         /// The rule that forbids it.
         rule: String,
+        /// The environment whose lock does, and which its session may unlock.
+        locked: Option<String>,
     },
     /// A setting is wrong.
     #[error("{setting}: {reason}")]
@@ -280,7 +282,12 @@ impl Error {
                 json!({ "operation": operation, "transport": transport })
             }
             Error::Undecodable { content_type } => json!({ "content_type": content_type }),
-            Error::Forbidden { method, rule } => json!({ "method": method, "rule": rule }),
+            Error::Forbidden { method, rule, locked: None } => {
+                json!({ "method": method, "rule": rule })
+            }
+            Error::Forbidden { method, rule, locked: Some(name) } => {
+                json!({ "method": method, "rule": rule, "locked": name })
+            }
             Error::Config { setting, reason, position } => {
                 json!({ "setting": setting, "reason": reason, "position": position })
             }

@@ -113,6 +113,7 @@ impl Starter {
         let permit = self.subscriptions.acquire().ok_or_else(|| Error::Forbidden {
             method: call.method.clone(),
             rule: format!("at most {SUBSCRIPTIONS} subscriptions a session"),
+            locked: None,
         })?;
         Ok(Subscription::Makes(self.session.next_subscription(), permit))
     }

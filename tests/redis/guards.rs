@@ -27,7 +27,9 @@ fn production_is_read_only_until_this_session_unlocks_it() {
     let initialize = json!({ "clientInfo": { "name": "someone" } });
     server.call("initialize", initialize).unwrap();
     let rule = "the environment is production (`environment/unlock` lifts that for a while)";
-    assert_eq!(refusal(&mut server).as_deref(), Some(rule));
+    let control = json!({ "method": "enable_events" });
+    let error = server.call("worker/control", control).unwrap_err();
+    assert_eq!((&error["data"]["rule"], &error["data"]["locked"]), (&json!(rule), &json!("prod")));
     assert_eq!(monitor.lines(), [""; 0], "nothing reached the broker");
     assert!(audited(server.home()).is_empty(), "nothing was to be done");
 
@@ -64,6 +66,9 @@ fn what_is_not_allowed_is_forbidden_and_read_only_cannot_be_unlocked() {
     let redis = Redis::start();
     let mut server = guarded(&redis, "allow = ['retry', 'revoke']");
     assert_eq!(refusal(&mut server).as_deref(), Some("`allow` does not name `control`"));
+    let mut locked = guarded(&redis, "allow = ['retry', 'revoke']\nproduction = true");
+    let rule = "`allow` does not name `control`";
+    assert_eq!(refusal(&mut locked).as_deref(), Some(rule), "to unlock it would be of no use");
     let error = server.call("environment/unlock", json!([5])).unwrap_err();
     assert_eq!(error["message"], "`prod` is not production: nothing is locked");
     let mut server = guarded(&redis, "allow = ['control']");

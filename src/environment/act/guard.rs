@@ -32,6 +32,13 @@ impl Unlocked {
     }
 }
 
+/// Why a method is forbidden.
+struct Rule {
+    text: String,
+    /// The environment whose lock it is.
+    locked: Option<String>,
+}
+
 impl Environments {
     /// Refuses what the guards of an environment, or of another one at its place, forbid. The program
     /// that prints such an environment's URL is run for it: without an answer the place is unknown,
@@ -42,23 +49,21 @@ impl Environments {
         method: &str,
         unlocked: &Unlocked,
     ) -> Result<()> {
-        let forbidden = |rule| Error::Forbidden { method: method.into(), rule };
-        if let Some(rule) = through.forbids(method, unlocked) {
-            return Err(forbidden(rule));
+        let forbidden = |rule, locked| Error::Forbidden { method: method.into(), rule, locked };
+        if let Some(Rule { text, locked }) = through.forbids(method, unlocked) {
+            return Err(forbidden(text, locked));
         }
         for other in self.all().iter().filter(|other| other.name() != through.name()) {
-            let Some(rule) = other.forbids(method, unlocked) else { continue };
+            let Some(Rule { text, locked }) = other.forbids(method, unlocked) else { continue };
             match through.shares_place(other).await {
                 Ok(false) => {}
                 Ok(true) => {
-                    return Err(forbidden(format!(
-                        "`{}` is the same broker: {rule}",
-                        other.name()
-                    )));
+                    let same = format!("`{}` is the same broker: {text}", other.name());
+                    return Err(forbidden(same, locked));
                 }
                 Err(error) => {
                     let may = format!("`{}` may be the same broker: {error}", other.name());
-                    return Err(forbidden(may));
+                    return Err(forbidden(may, None));
                 }
             }
         }
@@ -67,17 +72,18 @@ impl Environments {
 }
 
 impl Environment {
-    /// The rule of its own by which it forbids a method.
-    fn forbids(&self, method: &str, unlocked: &Unlocked) -> Option<String> {
+    /// The rule of its own by which it forbids a method. What no unlocking would permit is told first.
+    fn forbids(&self, method: &str, unlocked: &Unlocked) -> Option<Rule> {
         let config = self.config();
         let right = right(method);
         let allowed = |rights: &Vec<String>| rights.iter().any(|allowed| allowed == right);
         if config.read_only {
-            Some("the environment is read_only".into())
-        } else if config.production && !unlocked.holds(self.name()) {
-            Some(format!("the environment is production (`{UNLOCK}` lifts that for a while)"))
+            Some(Rule { text: "the environment is read_only".into(), locked: None })
         } else if !config.allow.as_ref().is_none_or(allowed) {
-            Some(format!("`allow` does not name `{right}`"))
+            Some(Rule { text: format!("`allow` does not name `{right}`"), locked: None })
+        } else if config.production && !unlocked.holds(self.name()) {
+            let text = format!("the environment is production (`{UNLOCK}` lifts that for a while)");
+            Some(Rule { text, locked: Some(self.name().into()) })
         } else {
             None
         }
@@ -93,7 +99,7 @@ impl Environment {
         let config = self.config();
         if config.read_only {
             let rule = "the environment is read_only".into();
-            return Err(Error::Forbidden { method: UNLOCK.into(), rule });
+            return Err(Error::Forbidden { method: UNLOCK.into(), rule, locked: None });
         }
         if !config.production {
             let sentence = format!("`{}` is not production: nothing is locked", self.name());
