@@ -56,6 +56,22 @@ function M.prepare(buf, spec)
   end
 end
 
+--- Gives the lines of a buffer that stays as it is their colours.
+---@param buf integer
+---@param namespace integer
+---@param spans lazycelery.Span[][] of each line
+function M.colour(buf, namespace, spans)
+  for line, found in ipairs(spans) do
+    for _, span in ipairs(found) do
+      vim.api.nvim_buf_set_extmark(buf, namespace, line - 1, span[1], {
+        end_col = span[2],
+        hl_group = span[3],
+        strict = false,
+      })
+    end
+  end
+end
+
 --- A nameless buffer for a float or a split.
 ---@param spec lazycelery.BufferSpec
 ---@return integer buf

@@ -4,6 +4,7 @@ local calls = require("lazycelery.client.calls")
 local config = require("lazycelery.config")
 local feeds = require("lazycelery.client.feeds")
 local program = require("lazycelery.client.program")
+local progress = require("lazycelery.client.progress")
 
 local M = {}
 
@@ -166,15 +167,18 @@ local function greet(turn)
   end, HANDSHAKE_S)
 end
 
---- What the process says by itself. `$/progress` and whatever a later protocol brings is none of
---- our business.
+--- What the process says by itself. Whatever a later protocol brings is none of our business.
 ---@param turn integer
 ---@return vim.lsp.rpc.Dispatchers
 local function listen(turn)
   return {
     notification = function(method, params)
-      if turn == calls.turn() and type(params) == "table" and method:find("/changed$") then
+      if turn ~= calls.turn() or type(params) ~= "table" then
+        return
+      elseif method:find("/changed$") then
         feeds.heard(params)
+      elseif method == "$/progress" then
+        progress.heard(calls.normalise(params))
       end
     end,
     server_request = function(method)
@@ -220,7 +224,7 @@ end
 ---@param method string
 ---@param params table?
 ---@param callback fun(err: lazycelery.Error?, result: any)
----@param timeout? number seconds
+---@param timeout? number|false seconds; false where the caller watches over it
 ---@return fun() cancel
 function M.request(method, params, callback, timeout)
   local entry, cancelled ---@type lazycelery.Pending?, boolean?
@@ -244,6 +248,26 @@ function M.request(method, params, callback, timeout)
     if entry then
       calls.cancel(entry)
     end
+  end
+end
+
+--- Calls a method that acts; `heard` is told how it goes. However long it takes: whoever listens sees
+--- whether it goes on.
+---@param method string
+---@param params table
+---@param heard fun(progress: lazycelery.Progress)
+---@param callback fun(err: lazycelery.Error?, result: any)
+---@return fun() cancel
+function M.act(method, params, heard, callback)
+  local token = progress.token(heard)
+  local asked = vim.tbl_extend("force", params, { progressToken = token })
+  local cancel = M.request(method, asked, function(err, result)
+    progress.forget(token)
+    callback(err, result)
+  end, false)
+  return function()
+    progress.forget(token)
+    cancel()
   end
 end
 

@@ -1,11 +1,17 @@
---- `:LazyCelery`: what its words mean, and what they complete to.
+--- `:LazyCelery`: what its words mean, and what they complete to. Those that change something are in
+--- `command/act.lua`.
 local M = {}
 
 ---@class lazycelery.Subcommand
 ---@field description string
 ---@field arguments? string
----@field run fun(rest: string, mods: table, bang: boolean)
+---@field run fun(rest: string, mods: table, given: lazycelery.Given)
+---@field rows? boolean it is about rows, too: it takes a range
 ---@field complete? fun(rest: string): string[]
+
+---@class lazycelery.Given
+---@field bang boolean
+---@field range? { [1]: integer, [2]: integer }
 
 ---@param view string
 ---@param rest string
@@ -150,30 +156,9 @@ M.subcommands = {
       require("lazycelery.client").restart()
     end,
   },
-  events = {
-    description = "task events on or off, after asking (`:LazyCelery!`: without)",
-    arguments = "on|off",
-    run = function(rest, _, bang)
-      local view = require("lazycelery.view").get()
-      if not view then
-        return vim.notify("lazycelery: not in a view; :LazyCelery opens one", vim.log.levels.WARN)
-      elseif rest ~= "on" and rest ~= "off" then
-        return vim.notify(
-          ("lazycelery: :LazyCelery events takes on or off, not %q"):format(rest),
-          vim.log.levels.ERROR
-        )
-      end
-      local events = require("lazycelery.events")
-      if bang then
-        return events.set(view, rest == "on")
-      end
-      events.ask(view, rest == "on")
-    end,
-    complete = function()
-      return { "on", "off" }
-    end,
-  },
 }
+
+M.subcommands = vim.tbl_extend("error", M.subcommands, require("lazycelery.command.act"))
 
 --- Runs `:LazyCelery …`. What is no subcommand is an action, else a filter on the tasks.
 ---@param command vim.api.keyset.create_user_command.command_args
@@ -183,15 +168,16 @@ function M.run(command)
   local actions = require("lazycelery.actions")
   local subcommand = M.subcommands[word]
   local range = command.range > 0 and { command.line1, command.line2 } or nil
-  if range and (subcommand or not vim.list_contains(actions.modes(word), "x")) then
+  local about_rows = subcommand or actions.list[word]
+  if range and not (about_rows and about_rows.rows) then
     return vim.notify(
       ("lazycelery: :LazyCelery %s takes no range"):format(word),
       vim.log.levels.ERROR
     )
   elseif subcommand then
-    return subcommand.run(rest or "", command.smods, command.bang)
+    return subcommand.run(rest or "", command.smods, { bang = command.bang, range = range })
   elseif actions.list[word] then
-    return actions.run(word, { range = range })
+    return actions.run(word, { range = range, bang = command.bang })
   elseif word:find(":") then
     return list("tasks", vim.trim(command.args), command.smods)
   end

@@ -12,6 +12,7 @@ local M = {}
 ---@field enter boolean
 ---@field title? string
 ---@field cursor? boolean at the cursor, else in the middle
+---@field below? integer lines that stay free below it
 ---@field close string[] keys that close it
 ---@field wrap? boolean
 
@@ -32,13 +33,14 @@ local function place(float, cells)
   for _, line in ipairs(float.lines) do
     tall = tall + (float.wrap and math.max(1, math.ceil(text.width(line) / width)) or 1)
   end
-  local height = math.max(1, math.min(tall, M.most()))
+  local height = math.max(1, math.min(tall, M.most() - (float.below or 0)))
   local options = { width = width, height = height, style = "minimal", focusable = true }
   if float.cursor then
     options.relative, options.row, options.col = "cursor", 1, 0
   else
     options.relative = "editor"
-    options.row = math.floor((vim.o.lines - height) / 2) - 1
+    local room = vim.o.lines - (float.below or 0) - height
+    options.row = math.max(0, math.floor(room / 2) - 1)
     options.col = math.floor((vim.o.columns - width) / 2)
   end
   return options
@@ -67,15 +69,7 @@ function M.open(float)
       end
     end,
   })
-  for line, found in ipairs(float.spans) do
-    for _, span in ipairs(found) do
-      vim.api.nvim_buf_set_extmark(buf, namespace, line - 1, span[1], {
-        end_col = span[2],
-        hl_group = span[3],
-        strict = false,
-      })
-    end
-  end
+  buffer.colour(buf, namespace, float.spans)
   local win = vim.api.nvim_open_win(buf, float.enter, place(float, cells))
   local options = vim.wo[win][0]
   options.wrap = float.wrap or false

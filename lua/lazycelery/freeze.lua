@@ -14,25 +14,29 @@ function M.watch_keys()
   end, vim.api.nvim_create_namespace("lazycelery.keys"))
 end
 
---- Notes that a question about this view is open; ends by itself where a picker never answers.
+--- Notes that a question about this view is open. Where a picker never answers, the view moves again
+--- after a while, and the question is over once the cursor moves.
 ---@param view lazycelery.View
-function M.confirm(view)
-  view.confirming = vim.uv.now()
+---@param over? fun() what to do then, answered or not
+function M.confirm(view, over)
+  view.confirming = { since = vim.uv.now(), over = over }
 end
 
+--- The question is answered, or given up.
 ---@param view lazycelery.View
 function M.confirmed(view)
+  local open = view.confirming
   view.confirming = nil
+  if open and open.over then
+    open.over()
+  end
 end
 
 ---@param view lazycelery.View
 ---@return string? reason nil where the view may change
 function M.reason(view)
-  if view.confirming then
-    if vim.uv.now() - view.confirming < CONFIRM_MS then
-      return "confirming"
-    end
-    view.confirming = nil
+  if view.confirming and vim.uv.now() - view.confirming.since < CONFIRM_MS then
+    return "confirming"
   end
   if vim.api.nvim_get_current_buf() ~= view.buf then
     return nil

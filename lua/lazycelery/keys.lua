@@ -96,6 +96,19 @@ function M.of(def)
   return kept
 end
 
+--- Has the view a key for an action?
+---@param def lazycelery.ViewDef
+---@param action string
+---@return boolean
+function M.offers(def, action)
+  for _, key in ipairs(M.of(def)) do
+    if key[2] == action then
+      return true
+    end
+  end
+  return false
+end
+
 --- Columns of a view, the user's choice applied.
 ---@param def lazycelery.ViewDef
 ---@return lazycelery.Column[]

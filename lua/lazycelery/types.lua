@@ -5,7 +5,7 @@
 ---@class lazycelery.Error
 ---@field code integer
 ---@field message string
----@field data? { kind: string, position?: integer, expected?: string }
+---@field data? { kind: string, position?: integer, expected?: string, locked?: string }
 
 ---@class lazycelery.FeedEvent
 ---@field result? lazycelery.FeedResult
@@ -127,6 +127,24 @@
 ---@field [1] string
 ---@field [2] string name of the action
 
+--- A key that was pressed, or a command, and what it is meant for.
+---@class lazycelery.Press
+---@field name string the action
+---@field at integer vim.uv.now() by then
+---@field lhs? string the key
+---@field bang boolean `:LazyCelery!`
+---@field count integer 0 where none was given
+---@field register string
+---@field first integer lines it is meant for: a count's, a selection's or a range's
+---@field last integer
+---@field ids string[] what stands on these lines
+
+---@class lazycelery.Action
+---@field description string
+---@field run fun(view: lazycelery.View, press: lazycelery.Press)
+---@field rows? boolean it is about rows: it takes a count, a selection and a range
+---@field repeats? boolean `.` repeats it
+
 --- A view is data: what it asks for, how a row looks, what its keys do.
 ---@class lazycelery.ViewDef
 ---@field name string
@@ -188,7 +206,8 @@
 ---@field let_go? boolean
 ---@field pending? boolean
 ---@field scheduled? boolean
----@field confirming? integer
+---@field confirming? { since: integer, over: fun()? } a question about it is open
+---@field ready? { press: lazycelery.Press, at: integer, put: fun() } a question that came late
 ---@field paged? boolean the page of a detail was shown
 ---@field shut? table<integer, table<string, true>> sections that windows have closed
 ---@field back_in? integer window that came back to the page, and whose folds Neovim has opened
@@ -197,7 +216,7 @@
 ---@field loading? boolean more parts of an answer follow
 ---@field retrying? boolean
 ---@field reported? string the fault told last
----@field cancel? fun() ends what is under way
+---@field cancel? fun(): string? ends what is under way, and says how
 ---@field turn? table of the feed that is in force
 ---@field is_list boolean rows stand in the buffer, not a notice
 

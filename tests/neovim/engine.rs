@@ -211,7 +211,7 @@ fn n17_the_first_answer_counts_and_only_the_exact_item_is_yes() {
     assert_eq!(number(&mut nvim, "double.count('worker/control')"), 0);
     run(&mut nvim, "answer = 'yes'");
     nvim.keys("ce");
-    nvim.wait_for_screen("Task events on: 1 worker; no answer from x");
+    nvim.wait_for_screen("Task events on: 1 of 2 workers; x did not answer");
     assert_eq!(number(&mut nvim, "double.count('worker/control')"), 1);
     assert_eq!(value(&mut nvim, "double.last('worker/control').method"), "\"enable_events\"");
 }

@@ -86,10 +86,10 @@ end
 ---@param method string
 ---@param params table?
 ---@param callback fun(err: lazycelery.Error?, result: any)
----@param timeout? number seconds
+---@param timeout? number|false seconds; false where the caller watches over it
 ---@return lazycelery.Pending
 function M.send(method, params, callback, timeout)
-  timeout = timeout or M.DEADLINE_S
+  timeout = timeout == nil and M.DEADLINE_S or timeout
   local entry = { callback = callback }
   pending[entry] = true
   if not params or next(params) == nil then
@@ -106,9 +106,11 @@ function M.send(method, params, callback, timeout)
     return entry
   end
   entry.id = id
-  vim.defer_fn(function()
-    settle(entry, M.failure(("%s: no answer within %d s"):format(method, timeout), "timeout"))
-  end, math.floor(timeout * 1000))
+  if timeout then
+    vim.defer_fn(function()
+      settle(entry, M.failure(("%s: no answer within %d s"):format(method, timeout), "timeout"))
+    end, math.floor(timeout * 1000))
+  end
   return entry
 end
 
