@@ -8,6 +8,9 @@ local M = {}
 
 local INDENT, GAP = 1, 2
 
+--- Cells below which a title says nothing.
+local LEAST = 3
+
 ---@param columns lazycelery.Column[]
 ---@return lazycelery.Grid
 function M.new(columns)
@@ -177,7 +180,8 @@ function M.arrow(sort, ascii)
   return ascii and (down and "v" or "^") or (down and "↓" or "↑")
 end
 
---- The titles above the columns, as many as end within `cells`; the sorted one carries an arrow.
+--- The titles above the columns within `cells`, the last one cut or moved to its left where the badge
+--- stands above its column; the sorted one carries an arrow.
 ---@param grid lazycelery.Grid
 ---@param sort? string
 ---@param ascii boolean
@@ -195,11 +199,12 @@ function M.header(grid, sort, ascii, cells)
     -- The arrow may use the gap: a title as wide as its column stays whole.
     local right = column.align == "right"
     local spare = text.width(title) > place.width and GAP or 0
-    title = text.cut(title, place.width + 1)
-    if place.x + math.max(text.width(title), right and place.width or 0) > cells then
+    local room = cells - place.x
+    if room < LEAST then
       break
     end
-    parts[#parts + 1] = text.pad(title, place.width, right)
+    title = text.cut(title, math.min(place.width + 1, room))
+    parts[#parts + 1] = text.pad(title, math.min(place.width, room), right)
     if i < #grid.shown then
       parts[#parts + 1] = (" "):rep(spare > 0 and GAP - 1 or GAP)
     end

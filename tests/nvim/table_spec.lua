@@ -49,6 +49,11 @@ expect.equal(
   " OK        a.b           7"
 )
 
+-- Under the badge the last title is cut, or moved to the left where numbers stand below it.
+expect.equal(table_of.header(grid, nil, false, 33), " STATE     NAME      COUNT  RESU…")
+expect.equal(table_of.header(grid, nil, false, 25), " STATE     NAME     COUNT")
+expect.equal(table_of.header(grid, nil, false, 21), " STATE     NAME")
+
 -- A column grows where a cell asks for it, up to its most, and never shrinks.
 line({ name = "shop.tasks.charge" })
 expect.yes(grid.grown)
