@@ -104,6 +104,16 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// The line to the broker broke before it answered: what it was asked to do it did, or not.
+    #[error("broker: {operation}: {reason}: whether it was done{} is not known", of(.uuids))]
+    Unsure {
+        /// What we tried.
+        operation: String,
+        /// How the line broke.
+        reason: String,
+        /// The tasks that it was about, as far as whoever tried knows.
+        uuids: Vec<String>,
+    },
     /// The result backend refused or broke off.
     #[error("result backend: {operation}: {reason}")]
     ResultBackend {
@@ -209,6 +219,7 @@ impl Error {
             Error::Inexact { .. } => -32032,
             Error::Filter { .. } => -32033,
             Error::Blocking { .. } => -32034,
+            Error::Unsure { .. } => -32035,
         }
     }
 
@@ -237,7 +248,17 @@ impl Error {
             Error::Inexact { .. } => "inexact",
             Error::Filter { .. } => "filter",
             Error::Blocking { .. } => "blocking",
+            Error::Unsure { .. } => "unsure",
         })
+    }
+
+    /// Names the tasks that it was about.
+    #[must_use]
+    pub fn about(mut self, tasks: &[String]) -> Self {
+        if let Error::Unsure { uuids, .. } = &mut self {
+            *uuids = tasks.to_vec();
+        }
+        self
     }
 
     /// The server let nobody in with this user and password.
@@ -274,6 +295,10 @@ impl Error {
             Error::UnknownQueue { queue, sources } => json!({ "queue": queue, "sources": sources }),
             Error::Broker { operation, reason } | Error::ResultBackend { operation, reason } => {
                 json!({ "operation": operation, "reason": reason })
+            }
+            Error::Unsure { operation, reason, uuids } => {
+                let uuids = Some(uuids).filter(|uuids| !uuids.is_empty());
+                json!({ "operation": operation, "reason": reason, "uuids": uuids })
             }
             Error::NoReply { method, destination, timeout } => {
                 json!({ "method": method, "destination": destination, "timeout": timeout })
@@ -336,6 +361,18 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 
 fn to(url: &Option<String>) -> String {
     url.as_ref().map(|url| format!(" to {url}")).unwrap_or_default()
+}
+
+/// So many ids are named in a sentence.
+const NAMED: usize = 3;
+
+fn of(uuids: &[String]) -> String {
+    let named = uuids.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match uuids.len() {
+        0 => String::new(),
+        1..=NAMED => format!(" for {named}"),
+        all => format!(" for {named} and {} more", all - NAMED),
+    }
 }
 
 fn list(names: &[String]) -> String {

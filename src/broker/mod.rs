@@ -177,13 +177,14 @@ pub trait Broker: Editing {
     /// priority.
     ///
     /// # Errors
-    /// [`crate::Error::Broker`]. Where the connection broke, it may have been published all the same.
+    /// [`crate::Error::Broker`]; [`crate::Error::Unsure`] where the connection broke, and it may have been
+    /// published all the same.
     async fn publish(&self, message: &Message) -> Result<()>;
 
     /// Publishes to a fanout or topic exchange, by the message's routing key. Answers the number of live listeners where the broker counts them.
     ///
     /// # Errors
-    /// [`crate::Error::Broker`].
+    /// [`crate::Error::Broker`]; [`crate::Error::Unsure`] where the connection broke.
     async fn broadcast(&self, exchange: &str, message: &Message) -> Result<Option<u64>>;
 
     /// Where replies to us go. Stable for the life of this broker.

@@ -154,7 +154,7 @@ fn backoff() -> impl Iterator<Item = Duration> {
 
 fn reason(error: &Error) -> String {
     match error {
-        Error::Broker { reason, .. } => reason.clone(),
+        Error::Broker { reason, .. } | Error::Unsure { reason, .. } => reason.clone(),
         other => other.to_string(),
     }
 }

@@ -417,6 +417,16 @@ impl State {
         self.tasks.is_over(uuid)
     }
 
+    /// The queues in which a task's message waits or, where nobody saw it on its way, may wait; `None`
+    /// where the task is not known.
+    pub fn waits_in(&self, uuid: &str) -> Option<Vec<String>> {
+        let task = self.tasks.get(uuid)?;
+        let seen: Vec<String> = task.waiting.iter().map(|queue| queue.to_string()).collect();
+        let may_wait = matches!(task.place, None | Some(Place::Queue));
+        let sent = task.queue.as_ref().filter(|_| seen.is_empty() && may_wait);
+        Some(sent.map_or(seen, |queue| vec![queue.value.to_string()]))
+    }
+
     /// Ids of tasks that no longer run or wait anywhere we know of and whose outcome is not known,
     /// longest first: the result backend may tell. One that it knew nothing of is named again after
     /// as long as it is adrift, 10 s at least.

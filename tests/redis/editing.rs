@@ -1,5 +1,6 @@
 //! Messages are removed from queues, moved and put back: each is saved first, and none is lost.
 
+mod broker_killed;
 mod killed;
 mod purge;
 mod single;
@@ -61,6 +62,12 @@ fn names(prefix: &str, count: usize) -> Vec<String> {
 
 fn line(redis: &Redis) -> Connection {
     Client::open(redis.url(0)).unwrap().get_connection().unwrap()
+}
+
+/// Declares a queue as Celery's client does.
+fn bind(redis: &Redis, queue: &str) {
+    let member = format!("{queue}{SEP}{SEP}{queue}");
+    redis.command::<u64>(&["SADD", &format!("_kombu.binding.{queue}"), &member]);
 }
 
 /// A list, newest first.

@@ -85,6 +85,16 @@ fn what_is_not_allowed_is_forbidden_and_read_only_cannot_be_unlocked() {
 }
 
 #[test]
+fn a_revocation_that_deletes_needs_both_rights() {
+    let redis = Redis::start();
+    let mut server = guarded(&redis, "allow = ['revoke']");
+    server.call("task/revoke", json!({ "uuids": ["a"] })).unwrap();
+    let deleting = json!({ "uuids": ["a"], "delete": true });
+    let error = server.call("task/revoke", deleting).unwrap_err();
+    assert_eq!(error["data"]["rule"], "`allow` does not name `delete`", "{error}");
+}
+
+#[test]
 fn what_cannot_be_written_down_is_not_done() {
     let redis = Redis::start();
     let mut server = guarded(&redis, "");

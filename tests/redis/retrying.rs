@@ -210,13 +210,36 @@ fn a_member_of_a_chord_leaves_it() {
     let (body, member) = (&uuids[0], &uuids[2]);
     wait_for_result(&mut sender, body, "FAILURE");
     File::create(&path).unwrap();
-    let (new, sent) = retried(&mut server, json!({ "uuids": [member], "keep_links": true }));
-    assert_eq!(sent["dropped"], json!(["group", "chord"]), "it was counted already");
-    wait_for_result(&mut sender, &new, "SUCCESS");
-    assert_eq!(sender.result(body).0, "FAILURE");
+    for keep_links in [false, true] {
+        let params = json!({ "uuids": [member], "keep_links": keep_links });
+        let (new, sent) = retried(&mut server, params);
+        assert_eq!(sent["dropped"], json!(["group", "chord"]), "it was counted already");
+        wait_for_result(&mut sender, &new, "SUCCESS");
+        assert_eq!(sender.result(body).0, "FAILURE");
+    }
     let (same, sent) = retried(&mut server, json!({ "uuids": [member], "same_id": true }));
     assert_eq!((&same, &sent["from"]), (member, &json!(member)));
     wait_for_result(&mut sender, member, "SUCCESS");
+    assert_eq!(ran(&path).len(), 3);
+}
+
+#[test]
+fn a_member_of_a_group_runs_again_on_its_own() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    let path = server.home().join("there");
+    let fanned = |sender: &mut Sender| sender.workflow_with("fanned_by", json!([path]));
+    let (_worker, mut sender, uuids) = seen_and_failed(&redis, &mut server, fanned, 1);
+    let [well, member] = uuids.as_slice() else { panic!("{uuids:?}") };
+    wait_for_result(&mut sender, well, "SUCCESS");
+    File::create(&path).unwrap();
+    for keep_links in [false, true] {
+        let params = json!({ "uuids": [member], "keep_links": keep_links });
+        let (new, sent) = retried(&mut server, params);
+        assert_eq!(sent["dropped"], json!(["group"]));
+        assert_eq!(wait_for_result(&mut sender, &new, "SUCCESS"), 0);
+        assert_eq!(sender.result(member).0, "FAILURE", "the group's own member stays as it ended");
+    }
     assert_eq!(ran(&path).len(), 2);
 }
 

@@ -177,3 +177,109 @@ fn nobody_who_listens_is_said_and_a_silent_worker_is_named() {
     assert_eq!(texts(&answer["missing"]), ["w1@lab"], "{answer}");
     first.thaw();
 }
+
+#[test]
+fn what_waits_is_deleted_where_that_is_asked_for_and_comes_back() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options { name: "w1", ..Options::default() });
+    let mut server = Server::on(&redis);
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["queues"].is_array());
+    let mut sender = Sender::start(&redis, App::Default);
+    let mut send = |queue: &str, countdown: u64| {
+        let options = json!({ "queue": queue, "countdown": countdown });
+        sender.send_with("lab.add", json!([1, 2]), options)
+    };
+    // Nobody reads those two queues.
+    let waiting = [send("here", 0), send("there", 0)];
+    let (kept, held) = (send("here", 0), send("celery", 3600));
+    for (uuid, place) in
+        [(&waiting[0], "queue"), (&waiting[1], "queue"), (&kept, "queue"), (&held, "scheduled")]
+    {
+        wait_for_row(&mut server, "task/list", uuid, |row| row["place"] == place);
+    }
+    let raws = |queue: &str| redis.command::<Vec<String>>(&["LRANGE", queue, "0", "-1"]);
+    let before = (raws("here"), raws("there"));
+    let mut params = json!({ "uuids": [waiting[0], waiting[1], held, "nosuch"], "delete": true, "dry_run": true });
+    let foreseen = revoke(&mut server, params.clone());
+    assert_eq!((&raws("here"), &raws("there")), (&before.0, &before.1), "nothing was done");
+    params["dry_run"] = false.into();
+    let answer = revoke(&mut server, params);
+    for name in ["revoked", "deleted", "missed", "refused", "warnings"] {
+        assert_eq!(foreseen.get(name), answer.get(name), "{name}: {foreseen} {answer}");
+    }
+    assert_eq!(texts(&answer["deleted"]), [waiting[0].as_str(), waiting[1].as_str()], "{answer}");
+    assert_eq!(answer["missed"][0]["uuid"], "nosuch", "{answer}");
+    assert_eq!(kinds(&answer["warnings"]), ["held", "unknown_task", "untold"], "{answer}");
+    assert_eq!((raws("here"), raws("there").len()), (vec![before.0[0].clone()], 0));
+    // Its worker stored it, since it was told.
+    wait_until("whoever waits to be told", || sender.result(&waiting[0]).0 == "REVOKED");
+    let told = sender.inspect("revoked", 1);
+    assert_eq!(texts(&told[worker.hostname()]).len(), 4, "{told}");
+
+    let saved_as = json!({ "saved_as": answer["saved_as"] });
+    let restored = server.call("queue/restore", saved_as).unwrap();
+    assert_eq!(restored["restored"], 2, "{restored}");
+    assert_eq!((raws("here"), raws("there")), before, "byte for byte, each in its queue");
+
+    let error = server.call("task/revoke", json!({ "uuids": ["a"], "accept_blocking": true }));
+    assert_eq!(error.unwrap_err()["code"], -32602);
+}
+
+/// F37
+#[test]
+fn f37_what_has_ended_since_it_was_seen_is_not_said_to_be_terminated() {
+    let redis = Redis::start();
+    let options = Options { concurrency: 1, events: false, ..Options::default() };
+    let worker = CeleryWorker::start(&redis, options);
+    // Without events and without a result backend it is learned by asking, every few seconds.
+    let mut server = Server::start(&["--broker", &redis.url(0)], &[]);
+    wait_for_row(&mut server, "worker/list", &worker.hostname(), |row| row["pool"] == "prefork");
+    let mut sender = Sender::start(&redis, App::Default);
+    let go = [server.home().join("first"), server.home().join("next")];
+    let first = sender.send("lab.hold", json!([go[0]]));
+    wait_for_row(&mut server, "task/list", &first, |row| row["place"] == "active");
+    let terminate = json!({ "uuids": [first], "terminate": true, "dry_run": true });
+    assert_eq!(revoke(&mut server, terminate.clone()).get("warnings"), None, "it runs");
+
+    let announced = server.home().join("announced");
+    let next = sender.send("lab.hold", json!([go[1], announced]));
+    File::create(&go[0]).unwrap();
+    wait_until("the same process to be at the next one", || announced.exists());
+    let mut now = terminate;
+    now["dry_run"] = false.into();
+    let answer = revoke(&mut server, now);
+    assert_eq!(kinds(&answer["warnings"]), ["not_running"], "{answer}");
+    let text = answer["warnings"][0]["text"].as_str().unwrap();
+    assert_eq!(text, "it no longer runs on w1@lab: it is only revoked");
+    File::create(&go[1]).unwrap();
+    wait_until("the next one to end well", || sender.result(&next).0 == "SUCCESS");
+    assert_eq!(sender.result(&first).0, "SUCCESS", "what ended stays as it ended");
+}
+
+#[test]
+fn f34_the_queued_copy_of_a_running_task_is_deleted_and_the_run_goes_on() {
+    let redis = Redis::start();
+    let _worker = worker(&redis, "w1");
+    let mut server = Server::on(&redis);
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| row["queues"].is_array());
+    let mut sender = Sender::start(&redis, App::Default);
+    let go = server.home().join("go");
+    // Nobody reads `parked`: the copy in `celery` runs.
+    let uuid = sender.send_with("lab.hold", json!([go]), json!({ "queue": "parked" }));
+    let raw: String = redis.command(&["LINDEX", "parked", "0"]);
+    redis.command::<u64>(&["LPUSH", "celery", &raw]);
+    // A worker that shuts down puts back what it runs, marked like this.
+    let mut back: Value = serde_json::from_str(&raw).unwrap();
+    back["headers"]["redelivered"] = true.into();
+    back["properties"]["delivery_info"]["redelivered"] = true.into();
+    redis.command::<String>(&["LSET", "parked", "0", &back.to_string()]);
+    wait_for_task(&mut server, &uuid, |task| {
+        task["place"] == "active" && task["also"][0]["queue"] == "parked"
+    });
+    let answer = revoke(&mut server, json!({ "uuids": [uuid], "delete": true }));
+    assert_eq!(kinds(&answer["warnings"]), ["running", "untold"], "{answer}");
+    assert_eq!(texts(&answer["deleted"]), [uuid.as_str()], "{answer}");
+    assert_eq!(redis.command::<u64>(&["LLEN", "parked"]), 0);
+    File::create(&go).unwrap();
+    wait_until("its client to be told", || sender.result(&uuid).0 == "SUCCESS");
+}

@@ -1,7 +1,7 @@
 //! What is sent, and that Celery takes it for its own.
 
 use super::{rows, wait_for_row, wait_for_task};
-use crate::support::celery::{App, CeleryWorker, Options, Sender};
+use crate::support::celery::{App, CeleryWorker, Elder, Options, Sender};
 use crate::support::redis::Redis;
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
@@ -217,6 +217,41 @@ fn f13_nothing_is_sent_where_nobody_would_read_it() {
     let unknown = json!({ "name": "lab.ad", "args": [1], "dry_run": true });
     let foreseen = server.call("task/send", unknown).unwrap();
     assert_eq!(foreseen["warnings"][0]["kind"], "unregistered", "{foreseen}");
+}
+
+#[test]
+fn f17_a_task_goes_to_one_queue_though_two_share_a_binding() {
+    let redis = Redis::start();
+    for queue in ["qa", "qb"] {
+        let member = format!("celery\x06\x16\x06\x16{queue}");
+        redis.command::<u64>(&["SADD", "_kombu.binding.celery", &member]);
+    }
+    let mut server = Server::on(&redis);
+    let params = json!({ "name": "lab.add", "args": [1, 2], "queue": "qa" });
+    server.call("task/send", params).unwrap();
+    let lengths = ["qa", "qb"].map(|queue| redis.command::<u64>(&["LLEN", queue]));
+    assert_eq!(lengths, [1, 0]);
+}
+
+#[test]
+fn f48_nothing_is_put_where_a_worker_before_celery_4_reads() {
+    let redis = Redis::start();
+    let _elder = Elder::start(&redis);
+    let mut sender = Sender::start(&redis, App::Default);
+    let waiting = sender.send_with("lab.add", json!([1, 2]), json!({ "queue": "new" }));
+    let mut server = Server::on(&redis);
+    wait_for_row(&mut server, "worker/list", "elder@lab", |row| row["queues"] == json!(["old"]));
+    for (method, params) in [
+        ("task/send", json!({ "name": "lab.add", "args": [1, 2], "queue": "old" })),
+        ("queue/move_messages", json!({ "queue": "new", "to": "old", "uuids": [waiting] })),
+    ] {
+        let error = server.call(method, params).unwrap_err();
+        assert_eq!(error["data"]["kind"], "unsupported", "{error}");
+        let said = error["message"].as_str().unwrap();
+        assert!(said.contains("elder@lab, which runs Celery 3.1.26"), "{error}");
+    }
+    let lengths = ["old", "new"].map(|queue| redis.command::<u64>(&["LLEN", queue]));
+    assert_eq!(lengths, [0, 1]);
 }
 
 #[test]

@@ -152,6 +152,12 @@ fn f07_a_replica_is_told() {
         let params = json!({ "method": "enable_events" });
         let error = at_once(&mut server, "worker/control", params).unwrap_err();
         assert_eq!(error["data"]["kind"], "no_reply", "{error}");
+        let revoked = at_once(&mut server, "task/revoke", json!({ "uuids": ["a"] })).unwrap();
+        let told = revoked["warnings"].to_string();
+        assert!(told.contains("although workers are heard, so none was told"), "{revoked}");
+        let sending = json!({ "name": "lab.add", "args": [1, 2], "queue": "celery" });
+        let error = at_once(&mut server, "task/send", sending).unwrap_err();
+        assert!(error["message"].as_str().unwrap().contains("READONLY"), "{error}");
     }
 }
 

@@ -141,6 +141,18 @@ impl CeleryWorker {
     }
 }
 
+/// A worker of Celery 3.1, as far as it tells of itself: `elder@lab`, which reads the queue `old`.
+pub struct Elder(#[allow(dead_code)] Process);
+
+impl Elder {
+    pub fn start(redis: &Redis) -> Elder {
+        let mut command = Command::new(tool("python"));
+        surroundings(&mut command, redis);
+        command.args(["-m", "lab.elder"]);
+        Elder(Process::spawn("elder", &mut command))
+    }
+}
+
 /// A long-lived client process: sending costs a millisecond, not a Python start.
 pub struct Sender {
     child: Child,

@@ -130,6 +130,16 @@ pub(crate) fn broken(operation: &str, error: &RedisError) -> Error {
     Error::Broker { operation: operation.into(), reason: reason(error) }
 }
 
+/// Likewise, of a command that is never sent again blindly (F54): where its answer was lost, it may have
+/// been done all the same.
+pub(super) fn unanswered(operation: &str, error: &RedisError) -> Error {
+    if error.is_io_error() || error.is_timeout() {
+        let operation = operation.into();
+        return Error::Unsure { operation, reason: reason(error), uuids: Vec::new() };
+    }
+    broken(operation, error)
+}
+
 /// The server's or the system's own words.
 pub(crate) fn reason(error: &RedisError) -> String {
     match (error.code(), error.detail()) {

@@ -35,8 +35,10 @@ end
 return taken";
 
 /// Removes one message where it is found within reach (message, rank, reach), and puts a copy
-/// elsewhere (push, copy). A scan that finds nothing would else go through the whole list.
+/// elsewhere (push, copy). A scan that finds nothing would else go through the whole list. Where the
+/// other key is no list, it ends with an error before anything is removed.
 const REPLACE: &str = "
+if KEYS[2] then redis.call('LLEN', KEYS[2]) end
 local found = redis.call('LPOS', KEYS[1], ARGV[1], 'RANK', ARGV[2], 'MAXLEN', ARGV[3])
 if not found then return 0 end
 redis.call('LREM', KEYS[1], ARGV[2], ARGV[1])

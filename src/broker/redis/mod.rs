@@ -25,7 +25,7 @@ use crate::message::{Body, Message};
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{FromRedisValue, RedisResult, Value};
 use async_trait::async_trait;
-use client::broken;
+use client::{broken, unanswered};
 use keys::Layout;
 use pubsub::{Heard, Subscriber};
 use std::collections::HashSet;
@@ -104,14 +104,7 @@ impl Broker for Redis {
         let mut push = ::redis::cmd("LPUSH");
         push.arg(key).arg(message.to_envelope());
         let pushed: RedisResult<()> = push.query_async(&mut self.commands()).await;
-        pushed.map_err(|error| match broken("LPUSH", &error) {
-            // Its answer was lost, not the command: never again blindly (F54).
-            Error::Broker { operation, reason } if error.is_io_error() || error.is_timeout() => {
-                let reason = format!("{reason} (it may have been sent all the same)");
-                Error::Broker { operation, reason }
-            }
-            refused => refused,
-        })
+        pushed.map_err(|error| unanswered("LPUSH", &error))
     }
 
     async fn broadcast(&self, exchange: &str, message: &Message) -> Result<Option<u64>> {
@@ -120,7 +113,7 @@ impl Broker for Redis {
         let mut publish = ::redis::cmd("PUBLISH");
         publish.arg(channel).arg(message.to_envelope());
         let listeners = publish.query_async(&mut self.commands()).await;
-        listeners.map(Some).map_err(|error| broken("PUBLISH", &error))
+        listeners.map(Some).map_err(|error| unanswered("PUBLISH", &error))
     }
 
     fn reply_to(&self) -> ReplyTo {

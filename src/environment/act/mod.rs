@@ -44,6 +44,11 @@ pub trait Action: Send + Sized + 'static {
     /// What has to be looked at meanwhile.
     const NEEDS: &'static [Need];
 
+    /// Methods whose rights it needs beside its own, for what it does of theirs.
+    fn includes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Its parameters for the audit log: what it is about, never what tasks are given as arguments.
     fn describe(&self) -> Value;
 
@@ -97,6 +102,12 @@ impl Refused {
     pub fn by(uuid: &str, error: &Error) -> Self {
         let kind = error.kind().unwrap_or("internal");
         Refused { uuid: uuid.into(), kind, reason: error.to_string() }
+    }
+
+    /// All of it was stopped by a failure before this one's turn.
+    fn unreached(uuid: &str, error: &Error) -> Self {
+        let reason = format!("it was not reached: {error}");
+        Refused { uuid: uuid.into(), kind: "unreached", reason }
     }
 }
 
@@ -155,7 +166,9 @@ impl Environments {
         caller: Caller<'_>,
         action: A,
     ) -> Result<Acting<A::Outcome>> {
-        self.guard(environment, A::METHOD, caller.unlocked).await?;
+        for method in [A::METHOD].iter().chain(action.includes()) {
+            self.guard(environment, method, caller.unlocked).await?;
+        }
         let job = self.jobs().open(A::METHOD, environment, caller.actor, caller.rate);
         let (told, outcome) = oneshot::channel();
         let acting = Acting { job: job.clone(), outcome };

@@ -15,8 +15,8 @@ impl Environment {
     /// Sends a task, in place of another one where `retry_of` names it. The job is the licence.
     ///
     /// # Errors
-    /// [`crate::Error::NotConnected`]; [`crate::Error::Broker`], and where the connection broke it may
-    /// have been sent all the same.
+    /// [`crate::Error::NotConnected`]; [`crate::Error::Broker`] where it was not sent;
+    /// [`crate::Error::Unsure`], which names it, where it may have been.
     pub(super) async fn publish(
         &self,
         _licence: &Job,
@@ -26,7 +26,8 @@ impl Environment {
         let connection = self.connection().await?;
         let now = Timestamp::now();
         let message = task.message(now);
-        connection.broker.publish(&message).await?;
+        let sent = connection.broker.publish(&message).await;
+        sent.map_err(|error| error.about(std::slice::from_ref(&task.uuid)))?;
         self.observe(Kind::Sent {
             queue: task.queue.clone(),
             message: Box::new(TaskMessage::from_element(&message.to_envelope())),

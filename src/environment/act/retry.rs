@@ -112,7 +112,7 @@ impl Retry {
         let mut retried = Retried::default();
         let mut targets = Targets::default();
         let mut left = uuids.as_slice();
-        while !left.is_empty() {
+        'all: while !left.is_empty() {
             let size = match job {
                 Some(job) => match job.batch(left.len().min(BATCH)).await {
                     Some(size) => size,
@@ -121,11 +121,14 @@ impl Retry {
                 None => left.len(),
             };
             let (batch, rest) = left.split_at(size);
-            for uuid in batch {
-                if let Err(error) =
-                    self.one(environment, job, uuid, &mut targets, &mut retried).await
-                {
-                    retried.refused.push(error);
+            for (at, uuid) in batch.iter().enumerate() {
+                let sent = self.one(environment, job, uuid, &mut targets, &mut retried).await;
+                let Err(Stopped { refused, lost }) = sent else { continue };
+                retried.refused.push(refused);
+                if let Some(error) = lost.filter(|_| job.is_some()) {
+                    let unreached = left[at + 1..].iter();
+                    retried.refused.extend(unreached.map(|uuid| Refused::unreached(uuid, &error)));
+                    break 'all;
                 }
             }
             if let Some(job) = job {
@@ -144,8 +147,8 @@ impl Retry {
         uuid: &str,
         targets: &mut Targets,
         retried: &mut Retried,
-    ) -> Result<(), Refused> {
-        let by = |error: Error| Refused::by(uuid, &error);
+    ) -> Result<(), Stopped> {
+        let by = |error: Error| Stopped::by(uuid, error);
         let Plan { task, source, dropped, warnings } = self.plan(environment, uuid).await?;
         targets.check(environment, &task.queue).await.map_err(by)?;
         if let Some(job) = job {
@@ -158,8 +161,8 @@ impl Retry {
     }
 
     /// What would be sent in place of one task.
-    async fn plan(&self, environment: &Environment, uuid: &str) -> Result<Plan, Refused> {
-        let by = |error: Error| Refused::by(uuid, &error);
+    async fn plan(&self, environment: &Environment, uuid: &str) -> Result<Plan, Stopped> {
+        let by = |error: Error| Stopped::by(uuid, error);
         check_id(uuid).map_err(by)?;
         environment.find_task(uuid, true).await.map_err(by)?;
         let unknown = || Error::UnknownTask { uuid: uuid.into(), sources: environment.sources() };
@@ -172,7 +175,7 @@ impl Retry {
         };
         let message = found.as_ref().map(|found| &found.task);
         let Some(name) = message.map(|found| found.name.clone()).or(original.name.clone()) else {
-            return Err(refused(uuid, "inexact", "its name is not known"));
+            return Err(refused(uuid, "inexact", "its name is not known").into());
         };
         let mut warnings = Vec::new();
         let (body, source) = match found.as_ref().and_then(|found| found.verbatim()) {
@@ -336,6 +339,27 @@ impl Retry {
             Body::Verbatim { .. } => {}
         }
         dropped
+    }
+}
+
+/// Why one was not sent.
+struct Stopped {
+    refused: Refused,
+    /// Where the broker is lost, and the others need not be tried.
+    lost: Option<Error>,
+}
+
+impl Stopped {
+    fn by(uuid: &str, error: Error) -> Self {
+        let refused = Refused::by(uuid, &error);
+        let lost = matches!(error, Error::NotConnected { .. } | Error::Unsure { .. });
+        Stopped { refused, lost: lost.then_some(error) }
+    }
+}
+
+impl From<Refused> for Stopped {
+    fn from(refused: Refused) -> Self {
+        Stopped { refused, lost: None }
     }
 }
 

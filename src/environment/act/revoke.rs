@@ -2,30 +2,34 @@
 //!
 //! There is no mark in the broker that workers would read: each keeps the ids it was told in its
 //! memory. So they are told in one broadcast for many (F37), who answered is counted, and whoever
-//! comes up later is told again, for as long as this program runs.
+//! comes up later is told again, for as long as this program runs. On request a message that waits is
+//! deleted, too, once its task is revoked: a worker that takes it in between drops it.
 
-use super::audit::Entry;
+mod again;
+mod deleting;
+mod running;
+
+pub(in crate::environment) use again::Remembered;
+
+use super::queue::Skipped;
+use super::queue::delete::Delete;
 use super::select::Which;
 use super::{Action, Job, Preview, Refused, Warning};
 use crate::celery::control::Request;
 use crate::environment::{Environment, Need};
-use crate::error::Result;
-use crate::state::Place;
+use crate::error::{Error, Result};
+use crate::state::{Place, Status};
+use deleting::Waiting;
+use running::{Running, Runs};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Ids that one broadcast names at most: a worker reads and writes its result backend for each.
 const BATCH: usize = 1_000;
-
-/// How long workers remember, and how many (`celery/worker/state.py`).
-const REMEMBERED: Duration = Duration::from_secs(10_800);
-const REMEMBERED_IDS: usize = 50_000;
 
 /// Unknown ids that every source is asked for, one by one.
 const SEARCHED: usize = 10;
@@ -44,6 +48,10 @@ pub struct Revoke {
     pub which: Which,
     /// End what runs, by this signal.
     pub terminate: Option<Signal>,
+    /// Delete the messages of those that wait in a queue.
+    pub delete: bool,
+    /// Steps of that may be long.
+    pub accept_blocking: bool,
 }
 
 /// Signals that `terminate` sends to a pool process.
@@ -84,6 +92,15 @@ impl Signal {
 pub struct Revoked {
     /// Asked for; whether they do not run is seen by their states.
     pub revoked: Vec<String>,
+    /// Whose messages are out of their queues, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Vec<String>>,
+    /// Whose messages could not be deleted, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<Skipped>,
+    /// The recovery file, where anything was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved_as: Option<String>,
     /// The last answer of each worker, cut.
     pub replies: BTreeMap<String, Value>,
     pub missing: Vec<String>,
@@ -101,45 +118,26 @@ impl Action for Revoke {
     const METHOD: &'static str = "task/revoke";
     const NEEDS: &'static [Need] = &[Need::Tasks];
 
+    fn includes(&self) -> &'static [&'static str] {
+        if self.delete { &[Delete::METHOD] } else { &[] }
+    }
+
     fn describe(&self) -> Value {
         let mut described = self.which.describe();
         described["terminate"] = json!(self.terminate.map(Signal::name));
+        described["delete"] = json!(self.delete);
         described
     }
 
     async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Revoked> {
-        let (ids, mut revoked) = self.plan(environment).await?;
-        job.expect(ids.len());
-        let mut listeners = None;
-        let mut missing = BTreeSet::new();
-        let mut left = ids.as_slice();
-        while !left.is_empty()
-            && let Some(size) = job.batch(left.len().min(BATCH)).await
-        {
-            let (batch, rest) = left.split_at(size);
-            let answers = match environment.ask(self.request(batch, None), timeout(batch)).await {
-                Ok(answers) => answers,
-                Err(error) if revoked.revoked.is_empty() => return Err(error),
-                Err(error) => {
-                    revoked.refused.extend(left.iter().map(|uuid| Refused::by(uuid, &error)));
-                    break;
-                }
-            };
-            environment.remember_revoked(batch);
-            listeners = listeners.max(answers.listeners);
-            revoked.unnamed = NonZeroU64::new(answers.unnamed()).max(revoked.unnamed);
-            missing.extend(answers.missing);
-            revoked
-                .replies
-                .extend(answers.replies.into_iter().map(|(name, said)| (name, cut(said))));
-            revoked.revoked.extend_from_slice(batch);
-            job.did(size);
-            left = rest;
-        }
-        revoked.missing = missing.into_iter().collect();
-        if listeners == Some(0) {
-            let text = "no worker listens: each that comes up while this program runs will be told";
-            revoked.warnings.push(Warning::new("no_worker", text));
+        let uuids = self.select(environment).await?;
+        let mut revoked = Revoked::default();
+        let mut waiting = self.waiting(environment, &uuids, &mut revoked);
+        job.expect(uuids.len() + waiting.count());
+        self.tell(environment, job, &uuids, &mut revoked).await?;
+        waiting.retain(&revoked.revoked);
+        if self.delete {
+            waiting.delete(environment, job, &mut revoked).await;
         }
         Ok(revoked)
     }
@@ -147,40 +145,128 @@ impl Action for Revoke {
 
 impl Preview for Revoke {
     async fn preview(self, environment: &Environment) -> Result<Revoked> {
-        let (ids, revoked) = self.plan(environment).await?;
-        Ok(Revoked { revoked: ids, ..revoked })
+        let uuids = self.select(environment).await?;
+        let mut revoked = Revoked::default();
+        let mut waiting = self.waiting(environment, &uuids, &mut revoked);
+        revoked.revoked = self.look_over(environment, &uuids, &mut revoked).await;
+        revoked.warn_of_signal(self.terminate);
+        waiting.retain(&revoked.revoked);
+        if waiting.count() > 0 {
+            waiting.preview(&*environment.connection().await?, &mut revoked).await?;
+        }
+        Ok(revoked)
     }
 }
 
 impl Revoke {
-    /// Whom workers will be told of, and what is to be known before.
-    async fn plan(&self, environment: &Environment) -> Result<(Vec<String>, Revoked)> {
-        let mut revoked = Revoked::default();
-        let mut ids = Vec::new();
+    /// Which are meant; of those that nobody knows every source is asked, if they are few.
+    async fn select(&self, environment: &Environment) -> Result<Vec<String>> {
         let uuids = environment.select(&self.which).await?;
         let unknown = |uuid: &&String| !environment.read(|state| state.knows(uuid));
         for uuid in uuids.iter().filter(unknown).take(SEARCHED) {
             environment.find_task(uuid, false).await?;
         }
+        Ok(uuids)
+    }
+
+    fn waiting(
+        &self,
+        environment: &Environment,
+        uuids: &[String],
+        revoked: &mut Revoked,
+    ) -> Waiting {
+        if !self.delete {
+            return Waiting::default();
+        }
+        revoked.deleted = Some(Vec::new());
+        Waiting::of(environment, uuids, self.accept_blocking, revoked)
+    }
+
+    /// Tells workers, batch after batch.
+    async fn tell(
+        &self,
+        environment: &Environment,
+        job: &Job,
+        uuids: &[String],
+        revoked: &mut Revoked,
+    ) -> Result<()> {
+        let mut listeners = None;
+        let mut missing = BTreeSet::new();
+        let mut left = uuids;
+        while !left.is_empty()
+            && let Some(size) = job.batch(left.len().min(BATCH)).await
+        {
+            let (batch, rest) = left.split_at(size);
+            let ids = self.look_over(environment, batch, revoked).await;
+            if !ids.is_empty() {
+                let request = request(&ids, self.terminate, None);
+                let answers = match environment.ask(request, timeout(&ids)).await {
+                    Ok(answers) => answers,
+                    Err(error) if revoked.revoked.is_empty() => return Err(error.about(&ids)),
+                    Err(error) => {
+                        revoked.stop(&ids, rest, &error);
+                        break;
+                    }
+                };
+                environment.remember_revoked(&ids);
+                listeners = listeners.max(answers.listeners);
+                revoked.unnamed = NonZeroU64::new(answers.unnamed()).max(revoked.unnamed);
+                missing.extend(answers.missing);
+                revoked
+                    .replies
+                    .extend(answers.replies.into_iter().map(|(name, said)| (name, cut(said))));
+                revoked.revoked.extend(ids);
+            }
+            job.did(size);
+            left = rest;
+        }
+        revoked.missing = missing.into_iter().collect();
+        revoked.warn_of_signal(self.terminate);
+        if listeners == Some(0) {
+            let heard = environment
+                .read(|state| state.workers().any(|worker| worker.row.status == Status::Online));
+            let why = if heard {
+                "nobody listens to remote control, although workers are heard, so none was told"
+            } else {
+                "no worker listens"
+            };
+            let text = format!("{why}: each that comes up while this program runs will be told");
+            revoked.warnings.push(Warning::new("no_worker", text));
+        }
+        Ok(())
+    }
+
+    /// The dangers of revoking these; answers which of them may be.
+    async fn look_over(
+        &self,
+        environment: &Environment,
+        uuids: &[String],
+        revoked: &mut Revoked,
+    ) -> Vec<String> {
+        let running = match self.terminate {
+            Some(_) => Running::ask(environment, uuids).await,
+            None => Running::default(),
+        };
+        let mut ids = Vec::new();
         for uuid in uuids {
-            match self.look_over(environment, &uuid) {
+            match self.look_over_one(environment, uuid, &running) {
                 Ok(warning) => {
                     revoked.warnings.extend(warning);
-                    ids.push(uuid);
+                    ids.push(uuid.clone());
                 }
                 Err(refused) => revoked.refused.push(refused),
             }
         }
-        if self.terminate == Some(Signal::Usr1) {
-            let text =
-                "SIGUSR1 reaches whatever the process runs by then, which may be the next task";
-            revoked.warnings.push(Warning::new("signal", text));
-        }
-        Ok((ids, revoked))
+        ids
     }
 
     /// The dangers of revoking one task.
-    fn look_over(&self, environment: &Environment, uuid: &str) -> Result<Option<Warning>, Refused> {
+    fn look_over_one(
+        &self,
+        environment: &Environment,
+        uuid: &str,
+        running: &Running,
+    ) -> Result<Option<Warning>, Refused> {
         let warning = |kind, text: String| Ok(Some(Warning::about(uuid, kind, text)));
         let Some(task) = environment.original(uuid) else {
             let text = "no source knows it: workers will store a result for it all the same";
@@ -196,26 +282,60 @@ impl Revoke {
                 "running",
                 format!("it runs on {worker}, and will go on: only `terminate` ends it"),
             ),
-            (Some(Place::Active), Some(_)) => match environment.pool_of(worker) {
-                Some(pool) if pool == "threads" || pool == "solo" => {
-                    warning("pool", format!("the {pool} pool of {worker} cannot end a task"))
+            (place, Some(_)) => match running.seen_at(uuid, task.worker.as_deref()) {
+                Runs::At(worker) => match environment.pool_of(worker) {
+                    Some(pool) if pool == "threads" || pool == "solo" => {
+                        warning("pool", format!("the {pool} pool of {worker} cannot end a task"))
+                    }
+                    _ => Ok(None),
+                },
+                _ if place != Some(Place::Active) => {
+                    warning("not_running", "it does not run: it is only revoked".into())
                 }
-                _ => Ok(None),
+                Runs::NoLonger => {
+                    let text = format!("it no longer runs on {worker}: it is only revoked");
+                    warning("not_running", text)
+                }
+                Runs::Untold => {
+                    let text =
+                        format!("{worker} does not tell what it runs now: it may have ended");
+                    warning("unanswered", text)
+                }
             },
-            (_, Some(_)) => warning("not_running", "it does not run: it is only revoked".into()),
+            (Some(Place::Reserved | Place::Scheduled), None) if self.delete => warning(
+                "held",
+                format!("{worker} holds its message, which is not deleted: it is only revoked"),
+            ),
             _ => Ok(None),
         }
     }
+}
 
-    fn request(&self, ids: &[String], destination: Option<Vec<String>>) -> Request {
-        let mut request = Request::new("revoke", destination);
-        request.arguments.insert("task_id".into(), ids.into());
-        request.arguments.insert("terminate".into(), self.terminate.is_some().into());
-        if let Some(signal) = self.terminate {
-            request.arguments.insert("signal".into(), signal.name().into());
-        }
-        request
+impl Revoked {
+    /// The broker was lost with a batch in hand.
+    fn stop(&mut self, in_hand: &[String], rest: &[String], error: &Error) {
+        let own = |uuid: &String| error.clone().about(std::slice::from_ref(uuid));
+        self.refused.extend(in_hand.iter().map(|uuid| Refused::by(uuid, &own(uuid))));
+        self.refused.extend(rest.iter().map(|uuid| Refused::unreached(uuid, error)));
     }
+
+    fn warn_of_signal(&mut self, terminate: Option<Signal>) {
+        if terminate == Some(Signal::Usr1) && !self.revoked.is_empty() {
+            let text =
+                "SIGUSR1 reaches whatever the process runs by then, which may be the next task";
+            self.warnings.push(Warning::new("signal", text));
+        }
+    }
+}
+
+fn request(ids: &[String], terminate: Option<Signal>, destination: Option<Vec<String>>) -> Request {
+    let mut request = Request::new("revoke", destination);
+    request.arguments.insert("task_id".into(), ids.into());
+    request.arguments.insert("terminate".into(), terminate.is_some().into());
+    if let Some(signal) = terminate {
+        request.arguments.insert("signal".into(), signal.name().into());
+    }
+    request
 }
 
 fn timeout(batch: &[String]) -> Duration {
@@ -235,60 +355,7 @@ fn cut(mut said: Value) -> Value {
     said
 }
 
-/// What workers that come up are still to be told.
-#[derive(Debug, Default)]
-pub(in crate::environment) struct Remembered(Mutex<VecDeque<(Instant, String)>>);
-
-impl Remembered {
-    fn add(&self, ids: &[String], now: Instant) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(ids.iter().map(|id| (now, id.clone())));
-        let surplus = known.len().saturating_sub(REMEMBERED_IDS);
-        known.drain(..surplus);
-    }
-
-    fn ids(&self, now: Instant) -> Vec<String> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(at, _)| now.duration_since(*at) < REMEMBERED);
-        known.iter().map(|(_, id)| id.clone()).collect()
-    }
-}
-
 impl Environment {
-    /// Whoever comes up while workers remember these is told, too: until then the environment stays
-    /// connected.
-    fn remember_revoked(&self, ids: &[String]) {
-        self.0.revoked.add(ids, Instant::now());
-        let lease = self.lease(&[Need::Presence]);
-        tokio::spawn(async move {
-            tokio::time::sleep(REMEMBERED).await;
-            drop(lease);
-        });
-    }
-
-    /// Tells a worker that came up what others were told; not what ended since, over whose result an
-    /// older worker would write (reference 6).
-    pub(in crate::environment) async fn revoke_again(&self, hostname: &str) {
-        let mut ids = self.0.revoked.ids(Instant::now());
-        self.read(|state| ids.retain(|id| !state.is_over(id)));
-        if ids.is_empty() {
-            return;
-        }
-        let arguments = json!({ "again": hostname, "uuids": ids });
-        let entry = Entry::without_job(self.name(), "lazycelery", Revoke::METHOD, arguments);
-        if let Err(error) = entry.intent().await {
-            tracing::error!(%error, hostname, "nothing was revoked again: it cannot be audited");
-            return;
-        }
-        let revoke = Revoke { which: Which::Uuids(Vec::new()), terminate: None };
-        for batch in ids.chunks(BATCH) {
-            let request = revoke.request(batch, Some(vec![hostname.to_owned()]));
-            if let Err(error) = self.ask(request, timeout(batch)).await {
-                tracing::warn!(%error, hostname, "a worker that came up could not be told");
-            }
-        }
-    }
-
     fn pool_of(&self, hostname: &str) -> Option<String> {
         self.read(|state| state.worker(hostname)?.row.pool.map(str::to_owned))
     }
@@ -298,28 +365,13 @@ impl Environment {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn what_is_remembered_is_bounded_in_time_and_number() {
-        let (remembered, start) = (Remembered::default(), Instant::now());
-        remembered.add(&["a".into()], start);
-        remembered.add(&["b".into()], start + Duration::from_secs(60));
-        assert_eq!(remembered.ids(start + Duration::from_secs(10)), ["a", "b"]);
-        assert_eq!(remembered.ids(start + REMEMBERED), ["b"]);
-        let many: Vec<String> = (0..REMEMBERED_IDS + 5).map(|n| n.to_string()).collect();
-        remembered.add(&many, start + REMEMBERED);
-        let ids = remembered.ids(start + REMEMBERED);
-        assert_eq!((ids.len(), ids[0].as_str()), (REMEMBERED_IDS, "5"));
-    }
-
     #[test]
     fn f37_a_thousand_ids_go_in_one_request_and_a_long_answer_is_cut() {
-        let revoke = Revoke { which: Which::Uuids(Vec::new()), terminate: Some(Signal::Usr1) };
         let ids: Vec<String> = (0..BATCH).map(|n| n.to_string()).collect();
-        let request = revoke.request(&ids, None);
-        assert_eq!(request.arguments["task_id"].as_array().unwrap().len(), BATCH);
-        assert_eq!(request.arguments["signal"], "SIGUSR1");
-        let plain = Revoke { which: Which::Uuids(Vec::new()), terminate: None };
-        assert_eq!(plain.request(&ids, None).arguments.get("signal"), None);
+        let ending = request(&ids, Some(Signal::Usr1), None);
+        assert_eq!(ending.arguments["task_id"].as_array().unwrap().len(), BATCH);
+        assert_eq!(ending.arguments["signal"], "SIGUSR1");
+        assert_eq!(request(&ids, None, None).arguments.get("signal"), None);
         let said = cut(json!({ "ok": "é".repeat(1000) }));
         assert_eq!(said["ok"].as_str().unwrap().chars().count(), REPLY + 1);
     }

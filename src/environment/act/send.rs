@@ -1,6 +1,6 @@
 //! `task/send`: a task, as Celery's own client would send it.
 
-use super::{Action, Job, Preview, Warning, target};
+use super::{Action, Job, Preview, Warning};
 use crate::celery::send::{Body, Sending};
 use crate::environment::{Environment, Need};
 use crate::error::{Error, Result};
@@ -68,7 +68,6 @@ impl Send {
     async fn prepare(&self, environment: &Environment) -> Result<(Sending, Vec<Warning>)> {
         let mut task = self.task.clone();
         check_id(&task.uuid)?;
-        environment.fresh(target::LOOKS).await?;
         let mut warnings = Vec::new();
         let mut queue = self.queue.clone();
         if let Some(uuid) = &self.retry_of {

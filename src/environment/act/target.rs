@@ -1,8 +1,9 @@
-//! Where a message may be sent: a queue that is there, that is a list, and that somebody reads who
-//! understands it.
+//! Which queues there are, and into which of them a message may be put: one that carries tasks, that is
+//! a list, and that somebody reads who understands it.
 
 use super::Warning;
-use crate::environment::{Environment, Look};
+use crate::broker::Stock;
+use crate::environment::{Connection, Environment, Look, queues};
 use crate::error::{Error, Result};
 use crate::state::{Software, Status};
 use serde_json::Value;
@@ -13,19 +14,27 @@ const DEFAULT_QUEUE: &str = "celery";
 /// The first version of Celery that reads what we send: protocol 2.
 const PROTOCOL_2: u64 = 4;
 
-/// What has to be known of a cluster before anything is sent into it.
-pub(super) const LOOKS: &[Look] = &[Look::Roll, Look::Names];
-
 impl Environment {
-    /// Looks a queue over that something is to be sent to.
+    /// Looks a queue over that messages are to be put into, sent or moved.
     ///
     /// # Errors
-    /// [`Error::UnknownQueue`]; [`Error::Unsupported`] for a Broadcast queue (F13), whose messages are
-    /// published and not stored, and for readers of another protocol (F48).
+    /// [`Error::UnknownQueue`]; [`Error::Unsupported`] for queues of remote control and events, for a
+    /// Broadcast queue, whose messages are published and not stored (F13), for one in whose place
+    /// something else is (F09), and for readers of another protocol (F48).
     pub(super) async fn check_target(&self, queue: &str) -> Result<Vec<Warning>> {
+        let refused = |what: &str| {
+            let operation = format!("putting a message into `{queue}`, {what},");
+            Err(Error::Unsupported { operation, transport: self.transport() })
+        };
+        if !queues::carries_tasks(self, queue) {
+            return refused("which belongs to remote control or events and carries no tasks");
+        }
+        // What workers consume from is known once the roll was called.
+        self.fresh(&[Look::Roll, Look::Names]).await?;
         if self.read(|state| state.is_broadcast(queue)) {
-            let operation = format!("sending into the Broadcast queue `{queue}`");
-            return Err(Error::Unsupported { operation, transport: self.transport() });
+            return refused(
+                "a Broadcast queue, from a list of whose name no worker would ever take one",
+            );
         }
         let readers = self.readers(queue);
         if let Some((hostname, version)) = readers.iter().find(|(_, version)| is_old(version)) {
@@ -33,13 +42,41 @@ impl Environment {
             let transport = format!("{hostname}, which runs Celery {version}");
             return Err(Error::Unsupported { operation, transport });
         }
-        if readers.is_empty() && !self.is_queue(queue).await? {
-            let sources = ["workers", "bindings", "configuration", "broker"];
-            let sources = sources.map(String::from).to_vec();
-            return Err(Error::UnknownQueue { queue: queue.into(), sources });
+        if self.0.replay.is_some() {
+            // A recording knows what it was told, and has no broker to ask.
+            if readers.is_empty() && !self.knows_queue(queue) {
+                return Err(self.unknown_queue(queue));
+            }
+        } else if let Some((key, kind)) =
+            self.stock(&*self.connection().await?, queue).await?.foreign.first()
+        {
+            return refused(&format!("which has a {kind} at `{}`", key.escape_debug()));
         }
         let nobody = Warning::new("no_consumer", format!("no worker says that it reads `{queue}`"));
         Ok(readers.is_empty().then_some(nobody).into_iter().collect())
+    }
+
+    /// What a queue is made of, where anybody knows that queue.
+    ///
+    /// # Errors
+    /// [`Error::UnknownQueue`], [`Error::Broker`], [`Error::NotConnected`].
+    pub(super) async fn stock(&self, connection: &Connection, queue: &str) -> Result<Stock> {
+        let stock = connection.broker.stock(queue).await?;
+        if stock.total() > 0 || !stock.foreign.is_empty() {
+            return Ok(stock);
+        }
+        self.fresh(&[Look::Roll, Look::Names]).await?;
+        if self.knows_queue(queue) || !self.readers(queue).is_empty() {
+            return Ok(stock);
+        }
+        // One that a client declared just now has an exchange of its name.
+        let bindings = connection.broker.bindings(queue).await?;
+        let bound = bindings.iter().any(|binding| binding.queue == queue);
+        if bound { Ok(stock) } else { Err(self.unknown_queue(queue)) }
+    }
+
+    fn knows_queue(&self, queue: &str) -> bool {
+        self.read(|state| state.queue_names().iter().any(|name| name == queue))
     }
 
     /// The queue of a task for which none is named, as far as workers tell: which routes an
@@ -88,17 +125,6 @@ impl Environment {
                 })
                 .collect()
         })
-    }
-
-    async fn is_queue(&self, queue: &str) -> Result<bool> {
-        if self.read(|state| state.queue_names().iter().any(|name| name == queue)) {
-            return Ok(true);
-        }
-        let broker = &self.connection().await?.broker;
-        // A queue that a client declared has an exchange of its name; one that was written to, messages.
-        let bound = broker.bindings(queue).await?.iter().any(|binding| binding.queue == queue);
-        let depths = broker.depths(&[queue.to_owned()]).await?;
-        Ok(bound || depths.iter().any(|depth| depth.priorities.values().sum::<u64>() > 0))
     }
 
     fn transport(&self) -> String {

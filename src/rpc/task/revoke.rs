@@ -22,6 +22,11 @@ pub(super) struct Params {
     terminate: bool,
     /// By this signal; `SIGTERM`.
     signal: Option<String>,
+    /// Delete the messages of those that wait in a queue, too.
+    #[serde(default)]
+    delete: bool,
+    #[serde(default)]
+    accept_blocking: bool,
     #[serde(default)]
     dry_run: bool,
     rate: Option<f64>,
@@ -38,7 +43,11 @@ pub(super) async fn revoke(params: Params, call: Call) -> Result<Done<Revoked>> 
         (false, Some(_)) => return Call::invalid("`signal` without `terminate`"),
     };
     let how = How { progress: params.progress_token, rate: params.rate };
-    let action = Revoke { which, terminate };
+    if params.accept_blocking && !params.delete {
+        return Call::invalid("`accept_blocking` without `delete`");
+    }
+    let (delete, accept_blocking) = (params.delete, params.accept_blocking);
+    let action = Revoke { which, terminate, delete, accept_blocking };
     acting::act(&call, params.environment.as_deref(), params.dry_run, how, action).await
 }
 

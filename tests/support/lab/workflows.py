@@ -36,6 +36,11 @@ def interrupted(path):
     return ids(chain(need.s(path), add.si(1, 2)).apply_async())
 
 
+def fanned_by(path):
+    """A group, one member of which fails until a file is there."""
+    return ids(group(add.s(1, 1), need.s(path)).apply_async())
+
+
 def joined_by(path):
     """A chord, one member of which fails until a file is there."""
     return ids(chord([add.s(1, 1), need.s(path)], total.s()).apply_async())

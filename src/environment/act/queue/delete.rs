@@ -1,7 +1,6 @@
 //! `queue/delete_messages`: removes single messages, saved first. Whoever waits for the result of one
 //! is never told.
 
-use super::known;
 use super::pick::{Picked, Picking, Selection};
 use crate::environment::act::recovery::{Header, Recovery};
 use crate::environment::act::{Action, Job, Preview};
@@ -25,22 +24,19 @@ impl Action for Delete {
 
     async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Picked> {
         let connection = environment.connection().await?;
-        known(environment, &connection, &self.0.queue).await?;
+        environment.stock(&connection, &self.0.queue).await?;
         connection.broker.takes_changes(false).await?;
         job.expect(self.0.names.len());
-        let header = Header::new(environment, &connection, job, &self.0.queue, None);
-        let recovery = Recovery::new(header);
-        let (selection, outcome) = (self.0, Picked::default());
-        Picking { connection: &connection, job, recovery, selection, to: None, outcome }
-            .carry_out()
-            .await
+        let header = Header::new(environment, &connection, job, Some(&self.0.queue), None);
+        let mut recovery = Recovery::new(header);
+        Picking::new(&connection, job, &mut recovery, self.0, None).carry_out().await
     }
 }
 
 impl Preview for Delete {
     async fn preview(self, environment: &Environment) -> Result<Picked> {
         let connection = environment.connection().await?;
-        known(environment, &connection, &self.0.queue).await?;
+        environment.stock(&connection, &self.0.queue).await?;
         self.0.preview(&connection).await
     }
 }

@@ -6,15 +6,13 @@ mod find;
 pub mod moving;
 pub mod pick;
 pub mod purge;
+mod readdress;
 pub mod restore;
-mod target;
 
 use super::recovery::Saved;
 use super::{Refused, Warning};
 use crate::broker::Stock;
-use crate::environment::looks::Look;
-use crate::environment::{Connection, Environment};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -63,21 +61,6 @@ const STEP: u64 = 5;
 fn blocking(cost: u64, accepted: bool) -> Option<String> {
     let refused = cost > STEP && !accepted;
     refused.then(|| format!("it would block the broker for {cost} ms: `accept_blocking` lets it"))
-}
-
-/// What a queue is made of, where anybody knows that queue.
-///
-/// # Errors
-/// [`Error::UnknownQueue`], [`Error::Broker`], [`Error::NotConnected`].
-async fn known(environment: &Environment, connection: &Connection, queue: &str) -> Result<Stock> {
-    let stock = connection.broker.stock(queue).await?;
-    if stock.total() == 0 && stock.foreign.is_empty() {
-        environment.fresh(&[Look::Names]).await?;
-        if !environment.read(|state| state.queue_names().iter().any(|name| name == queue)) {
-            return Err(environment.unknown_queue(queue));
-        }
-    }
-    Ok(stock)
 }
 
 /// What was left alone, because it is no list.

@@ -2,9 +2,8 @@
 //! always in one of the two: at once where scripts are permitted, else in both for a moment.
 
 use super::pick::{Picked, Picking, Selection};
-use super::{known, target};
 use crate::environment::act::recovery::{Header, Recovery};
-use crate::environment::act::{Action, Job, Preview};
+use crate::environment::act::{Action, Job, Preview, Warning};
 use crate::environment::{Connection, Environment, Need};
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
@@ -30,31 +29,39 @@ impl Action for Move {
 
     async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Picked> {
         let connection = environment.connection().await?;
-        self.check(environment, &connection).await?;
+        let warnings = self.check(environment, &connection).await?;
         connection.broker.takes_changes(true).await?;
         let Move { selection, to } = self;
         job.expect(selection.names.len());
-        let header = Header::new(environment, &connection, job, &selection.queue, Some(&to));
-        let recovery = Recovery::new(header);
-        let (to, outcome) = (Some(to), Picked::default());
-        Picking { connection: &connection, job, recovery, selection, to, outcome }.carry_out().await
+        let header = Header::new(environment, &connection, job, Some(&selection.queue), Some(&to));
+        let mut recovery = Recovery::new(header);
+        let picking = Picking::new(&connection, job, &mut recovery, selection, Some(to));
+        let mut picked = picking.carry_out().await?;
+        picked.warnings.splice(..0, warnings);
+        Ok(picked)
     }
 }
 
 impl Preview for Move {
     async fn preview(self, environment: &Environment) -> Result<Picked> {
         let connection = environment.connection().await?;
-        self.check(environment, &connection).await?;
-        self.selection.preview(&connection).await
+        let warnings = self.check(environment, &connection).await?;
+        let mut picked = self.selection.preview(&connection).await?;
+        picked.warnings.splice(..0, warnings);
+        Ok(picked)
     }
 }
 
 impl Move {
-    async fn check(&self, environment: &Environment, connection: &Connection) -> Result<()> {
+    async fn check(
+        &self,
+        environment: &Environment,
+        connection: &Connection,
+    ) -> Result<Vec<Warning>> {
         if self.to == self.selection.queue {
             return Err(Error::InvalidParams(format!("`{}` is where they are", self.to)));
         }
-        known(environment, connection, &self.selection.queue).await?;
-        target::check(environment, connection, &self.to).await.map(drop)
+        environment.stock(connection, &self.selection.queue).await?;
+        environment.check_target(&self.to).await
     }
 }

@@ -4,17 +4,17 @@
 //! end. One that is not where it was found is looked for again: whoever pushed it further, or took it.
 
 use super::find::{Found, find};
-use super::target::readdressed;
+use super::readdress::readdressed;
 use super::{Refused, Skipped, Warning, blocking, foreign};
 use crate::broker::{End, Exchanged, Shelf};
 use crate::celery::TaskMessage;
 use crate::environment::act::Job;
 use crate::environment::act::recovery::{Copy, Raw, Record, Recovery, Saved};
 use crate::environment::{Connection, fingerprint, message_key};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Messages that are saved together, and about how many bytes.
@@ -40,6 +40,9 @@ pub struct Picked {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub warnings: Vec<Warning>,
+    /// It was stopped by a failure; a warning says which.
+    #[serde(skip)]
+    pub broke_off: bool,
 }
 
 /// Which messages are meant.
@@ -107,7 +110,7 @@ impl Selection {
     ///
     /// # Errors
     /// [`crate::Error::Broker`].
-    pub(super) async fn preview(&self, connection: &Connection) -> Result<Picked> {
+    pub(in super::super) async fn preview(&self, connection: &Connection) -> Result<Picked> {
         let broker = connection.broker.as_ref();
         let stock = broker.stock(&self.queue).await?;
         let mut wanted = Wanted::of(&self.names, 0..self.names.len());
@@ -129,6 +132,8 @@ impl Selection {
 const NOT_THERE: &str = "not in the queue";
 const TAKEN: &str = "a worker, or somebody else, took it";
 const RESTLESS: &str = "not where it was found, again and again";
+const UNREACHED: &str = "it was not reached: all of it was stopped before";
+const UNKNOWN: &str = "whether it was removed is not known: the broker did not answer any more";
 
 fn missed(name: &str, reason: &'static str) -> Skipped {
     Skipped { uuid: None, key: Some(name.into()), reason: reason.into() }
@@ -146,20 +151,37 @@ impl Picked {
 }
 
 /// Messages being picked.
-pub(super) struct Picking<'a> {
-    pub connection: &'a Connection,
-    pub job: &'a Job,
-    pub recovery: Recovery,
-    pub selection: Selection,
+pub(in super::super) struct Picking<'a> {
+    connection: &'a Connection,
+    job: &'a Job,
+    recovery: &'a mut Recovery,
+    selection: Selection,
     /// The queue they are moved to.
-    pub to: Option<String>,
-    pub outcome: Picked,
+    to: Option<String>,
+    outcome: Picked,
+    /// Which of the names nothing is said of yet.
+    undecided: BTreeSet<usize>,
+    /// The one that the broker was asked to remove, and did not answer yet.
+    in_hand: Option<usize>,
 }
 
 /// What was saved of a name: the number, and the bytes.
 type Kept = HashMap<usize, (u64, Vec<u8>)>;
 
-impl Picking<'_> {
+impl<'a> Picking<'a> {
+    /// Picks out of one queue; what is removed goes into the file.
+    pub fn new(
+        connection: &'a Connection,
+        job: &'a Job,
+        recovery: &'a mut Recovery,
+        selection: Selection,
+        to: Option<String>,
+    ) -> Self {
+        let undecided = (0..selection.names.len()).collect();
+        let outcome = Picked::default();
+        Picking { connection, job, recovery, selection, to, outcome, undecided, in_hand: None }
+    }
+
     /// Carries it out, and tells also what was done before it broke off.
     ///
     /// # Errors
@@ -168,10 +190,20 @@ impl Picking<'_> {
         match self.pick().await {
             Ok(()) => {}
             Err(error) if self.recovery.saved_as().is_none() => return Err(error),
-            Err(error) => self.outcome.warnings.push(Warning::broke_off(&error)),
+            Err(error) => self.break_off(&error),
         }
         self.outcome.saved_as = self.recovery.saved_as();
         Ok(self.outcome)
+    }
+
+    /// Says of each that nothing is said of yet how it stands.
+    fn break_off(&mut self, error: &Error) {
+        self.outcome.broke_off = true;
+        self.outcome.warnings.push(Warning::broke_off(error));
+        for name in std::mem::take(&mut self.undecided) {
+            let reason = if self.in_hand == Some(name) { UNKNOWN } else { UNREACHED };
+            self.outcome.missed.push(missed(&self.selection.names[name], reason));
+        }
     }
 
     async fn pick(&mut self) -> Result<()> {
@@ -193,7 +225,7 @@ impl Picking<'_> {
             for name in left {
                 let taken = kept.remove(&name).map(|(number, _)| number);
                 let reason = if taken.is_some() { TAKEN } else { NOT_THERE };
-                self.miss(&names[name], reason, taken);
+                self.miss(name, reason, taken);
             }
             self.recovery.write().await?;
             left = match self.remove(all, &mut kept).await? {
@@ -202,14 +234,15 @@ impl Picking<'_> {
             };
         }
         for name in left {
-            self.miss(&names[name], RESTLESS, None);
+            self.miss(name, RESTLESS, None);
         }
         Ok(())
     }
 
-    fn miss(&mut self, name: &str, reason: &'static str, taken: Option<u64>) {
+    fn miss(&mut self, name: usize, reason: &'static str, taken: Option<u64>) {
         self.recovery.note(&Record::Taken(taken.into_iter().collect()));
-        self.outcome.missed.push(missed(name, reason));
+        self.undecided.remove(&name);
+        self.outcome.missed.push(missed(&self.selection.names[name], reason));
         self.job.did(1);
     }
 
@@ -252,6 +285,7 @@ impl Picking<'_> {
     ) -> Option<(Found<Match>, u64, Option<Vec<u8>>)> {
         let label = found.what.label(&found.raw);
         if let Some(reason) = blocking(found.cost(), self.selection.accept_blocking) {
+            self.undecided.remove(&found.what.name);
             self.outcome.refused.push(Refused { uuid: label, kind: "blocking", reason });
             self.job.did(1);
             return None;
@@ -291,6 +325,7 @@ impl Picking<'_> {
     ) -> Result<bool> {
         let broker = &self.connection.broker;
         let (shelf, raw, reach) = (&found.shelf, &found.raw, found.reach());
+        self.in_hand = Some(found.what.name);
         let removed = match (&self.to, copy) {
             (Some(to), Some(copy)) => {
                 let to = Shelf { queue: to.clone(), priority: shelf.priority };
@@ -299,6 +334,10 @@ impl Picking<'_> {
             _ if broker.remove(shelf, raw, reach).await? => Exchanged::Done,
             _ => Exchanged::Missing,
         };
+        self.in_hand = None;
+        if removed != Exchanged::Missing {
+            self.undecided.remove(&found.what.name);
+        }
         match removed {
             Exchanged::Missing => return Ok(false),
             Exchanged::Done => {

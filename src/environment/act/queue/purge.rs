@@ -4,7 +4,7 @@
 //! as what is next is in that stretch. A worker that takes messages meanwhile, or somebody else who
 //! purges, shifts the stretches; what was saved and is not seen again was taken by them.
 
-use super::{Warning, foreign, known};
+use super::{Warning, foreign};
 use crate::broker::{Budget, End, Shelf, Stock};
 use crate::celery::TaskMessage;
 use crate::environment::act::recovery::{Header, Raw, Record, Recovery, Saved};
@@ -64,11 +64,11 @@ impl Action for Purge {
 
     async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Purged> {
         let connection = environment.connection().await?;
-        let stock = known(environment, &connection, &self.queue).await?;
+        let stock = environment.stock(&connection, &self.queue).await?;
         connection.broker.takes_changes(false).await?;
         self.check_cost(&connection, &stock).await?;
         job.expect(usize::try_from(stock.total()).unwrap_or(usize::MAX));
-        let header = Header::new(environment, &connection, job, &self.queue, None);
+        let header = Header::new(environment, &connection, job, Some(&self.queue), None);
         let mut purging = Purging {
             connection: &connection,
             job,
@@ -94,7 +94,7 @@ impl Action for Purge {
 impl Preview for Purge {
     async fn preview(self, environment: &Environment) -> Result<Purged> {
         let connection = environment.connection().await?;
-        let stock = known(environment, &connection, &self.queue).await?;
+        let stock = environment.stock(&connection, &self.queue).await?;
         let warnings = foreign(&stock).collect();
         Ok(Purged { purged: stock.total(), warnings, ..Purged::default() })
     }

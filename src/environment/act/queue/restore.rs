@@ -9,7 +9,7 @@
 mod plan;
 mod putting;
 
-use super::{Skipped, Warning, target};
+use super::{Skipped, Warning};
 use crate::environment::act::recovery::{Index, Place};
 use crate::environment::act::{Action, Job, Preview};
 use crate::environment::{Connection, Environment, Need};
@@ -114,11 +114,13 @@ impl Restore {
             );
             return Err(Error::InvalidParams(sentence));
         }
-        if let Some(to) = &self.to {
-            target::check(environment, connection, to).await?;
-        }
-        let plan =
-            Plan::make(&index, !self.names.is_empty(), connection.broker.as_ref(), job).await?;
+        let warnings = match &self.to {
+            Some(to) => environment.check_target(to).await?,
+            None => Vec::new(),
+        };
+        let by_name = !self.names.is_empty();
+        let mut plan = Plan::make(&index, by_name, connection.broker.as_ref(), job).await?;
+        plan.outcome.warnings.splice(..0, warnings);
         Ok((index, plan))
     }
 }

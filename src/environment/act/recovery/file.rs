@@ -34,7 +34,7 @@ impl Header {
         environment: &Environment,
         connection: &Connection,
         job: &Job,
-        queue: &str,
+        queue: Option<&str>,
         to: Option<&str>,
     ) -> Self {
         let row = job.row();
@@ -45,7 +45,7 @@ impl Header {
             method: row.method.into(),
             environment: row.environment,
             place: Place::of(environment, connection),
-            queue: queue.into(),
+            queue: queue.map(str::to_owned),
             to: to.map(str::to_owned),
             actor: row.actor,
             job: row.job,
@@ -65,7 +65,13 @@ impl Recovery {
     pub fn new(header: Header) -> Self {
         let word = header.method.split(['/', '_']).nth(1).unwrap_or_default();
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let queue = header.queue.chars().take(NAMED).map(|c| if plain(c) { c } else { '_' });
+        let queue = header
+            .queue
+            .as_deref()
+            .unwrap_or("queues")
+            .chars()
+            .take(NAMED)
+            .map(|c| if plain(c) { c } else { '_' });
         let queue: String = queue.collect();
         // Microseconds: later files sort behind, and two operations of a process have two names.
         let name = format!("{:.6}-{word}-{queue}-{}-{}.jsonl", header.at, header.pid, header.job);

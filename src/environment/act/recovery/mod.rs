@@ -36,7 +36,9 @@ pub(super) struct Header {
     pub environment: String,
     /// Which broker, without secrets.
     pub place: Place,
-    pub queue: String,
+    /// The queue they were in, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
     /// The queue that messages were moved to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,

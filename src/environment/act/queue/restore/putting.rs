@@ -4,7 +4,7 @@ use super::Restored;
 use crate::broker::{Broker, End, Exchanged, Put, Shelf};
 use crate::environment::act::Job;
 use crate::environment::act::queue::find::Found;
-use crate::environment::act::queue::target::readdressed;
+use crate::environment::act::queue::readdress::readdressed;
 use crate::environment::act::queue::{Skipped, Warning, blocking};
 use crate::environment::act::recovery::{Copy, Index, Raw, Record, Recovery, Saved};
 use crate::error::Result;

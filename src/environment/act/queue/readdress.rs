@@ -1,43 +1,8 @@
-//! Where messages are put, when that is not where they came from: a queue that somebody reads, and
-//! a message that belongs there.
+//! A message that is put into another queue than it came from belongs there: its way back leads there.
 
-use super::known;
-use crate::broker::Stock;
-use crate::environment::looks::Look;
-use crate::environment::{Connection, Environment, queues};
-use crate::error::{Error, Result};
 use crate::json;
 use serde_json::json;
 use std::ops::Range;
-
-/// Refuses a queue that no worker would ever take a message from.
-///
-/// # Errors
-/// [`Error::InvalidParams`] for a broadcast queue (F13) and those of remote control and events;
-/// [`Error::UnknownQueue`].
-pub(super) async fn check(
-    environment: &Environment,
-    connection: &Connection,
-    queue: &str,
-) -> Result<Stock> {
-    let refused = |why: &str| Err(Error::InvalidParams(format!("`{queue}` {why}")));
-    if !queues::carries_tasks(environment, queue) {
-        return refused("belongs to remote control or events: it carries no tasks");
-    }
-    // What workers consume from is known once the roll was called.
-    environment.fresh(&[Look::Roll, Look::Names]).await?;
-    if environment.read(|state| state.is_broadcast(queue)) {
-        return refused(
-            "is a broadcast queue: its workers listen to a channel, and no worker would ever take a \
-             message from a list of that name",
-        );
-    }
-    let stock = known(environment, connection, queue).await?;
-    match stock.foreign.first() {
-        Some((key, kind)) => refused(&format!("has a {kind} at `{}`", key.escape_debug())),
-        None => Ok(stock),
-    }
-}
 
 /// The same message for another queue: its way back leads there, its delivery tag is a new one, and
 /// every other byte is what it was. `None` where it is no message that could be rewritten.
