@@ -6,6 +6,7 @@
 mod cut;
 
 pub use cut::Cut;
+pub(crate) use cut::first_text;
 
 use crate::error::{Error, Result};
 use crate::json;

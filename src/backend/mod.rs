@@ -27,8 +27,8 @@ pub trait ResultBackend: Send + Sync + std::fmt::Debug {
     /// `redis`
     fn transport(&self) -> &'static str;
 
-    /// Results of these tasks, in the order asked for; `None` where nothing is stored. Values above
-    /// `cut` bytes are not read but answered as an error sentence that tells their size.
+    /// Results of these tasks, in the order asked for; `None` where nothing is stored. Of values above
+    /// `cut` bytes only the ends are read: they tell the state and the size, or a sentence does.
     ///
     /// # Errors
     /// [`crate::Error::ResultBackend`].

@@ -8,6 +8,7 @@ use crate::broker::redis::pubsub::{Heard, Subscriber};
 use crate::broker::url::{BrokerUrl, Server};
 use crate::celery::TaskMeta;
 use crate::error::{Error, Result};
+use crate::message::Cut;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, FromRedisValue, RedisError, Value};
 use async_trait::async_trait;
@@ -21,6 +22,9 @@ const SCAN: usize = 1_000;
 
 /// Bytes that one read asks for; a single value may be larger.
 const READ: usize = 256 << 10;
+
+/// Bytes that are read of each end of a value that is too large.
+const END: usize = 4 << 10;
 
 /// A Redis result backend, connected.
 #[derive(Debug)]
@@ -53,6 +57,17 @@ impl ResultBackend for Redis {
                 Err(why) => Some(Err(why.clone())),
             })
             .collect();
+        let large: Vec<(usize, usize)> = (sizes.iter().enumerate())
+            .filter_map(|(at, size)| Some((at, *size.as_ref().ok()?)))
+            .filter(|(_, size)| *size > cut)
+            .collect();
+        for large in large.chunks(READ / (2 * END)) {
+            let ends = self.ends(large.iter().map(|(at, _)| &uuids[*at])).await?;
+            for (&(at, bytes), (head, tail)) in large.iter().zip(ends) {
+                let ends = Cut { bytes, head, tail };
+                stored[at] = TaskMeta::of_ends(&uuids[at], &ends).map(Ok).or(stored[at].take());
+            }
+        }
         for batch in batches(&sizes, cut) {
             let keys: Vec<String> = batch.iter().map(|&at| self.names.key(&uuids[at])).collect();
             let values: Vec<Option<Vec<u8>>> =
@@ -87,6 +102,22 @@ impl Redis {
     async fn ask<T: FromRedisValue>(&self, operation: &str, command: &Cmd) -> Result<T> {
         let asked = command.query_async(&mut self.commands.clone()).await;
         asked.map_err(|error| refused(operation, &error))
+    }
+
+    /// The two ends of values that are not read; empty where they may not be.
+    async fn ends(&self, uuids: impl Iterator<Item = &String>) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut pipe = ::redis::pipe();
+        pipe.ignore_errors();
+        for uuid in uuids {
+            let key = self.names.key(uuid);
+            pipe.cmd("GETRANGE").arg(&key).arg(0).arg(END - 1);
+            pipe.cmd("GETRANGE").arg(&key).arg(format!("-{END}")).arg(-1);
+        }
+        let asked: ::redis::RedisResult<Vec<Value>> =
+            pipe.query_async(&mut self.commands.clone()).await;
+        let values = asked.map_err(|error| refused("GETRANGE", &error))?;
+        let bytes = |value: &Value| Vec::from_redis_value(value.clone()).unwrap_or_default();
+        Ok(values.chunks_exact(2).map(|ends| (bytes(&ends[0]), bytes(&ends[1]))).collect())
     }
 
     /// Bytes of every value, 0 where there is none. A key that holds something else costs its own

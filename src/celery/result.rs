@@ -5,7 +5,7 @@
 
 use super::{display, instant, literal};
 use crate::json;
-use crate::message::decompress;
+use crate::message::{Cut, decompress, first_text};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -26,6 +26,9 @@ pub struct TaskMeta {
     pub status: String,
     /// The result as JSON text, verbatim.
     pub result_json: Option<String>,
+    /// Bytes of the whole stored value, where that was not read: only what its two ends tell is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_bytes: Option<u64>,
     /// `ExcType('message', …)` where the status names an exception.
     pub exception: Option<String>,
     /// Text.
@@ -67,6 +70,21 @@ impl TaskMeta {
             return TaskMeta::read(uuid, &decompress(&compression, &rest[end + 1..])?);
         }
         TaskMeta::read(uuid, raw)
+    }
+
+    /// What the two ends of a value tell that is too large to be read: Celery writes the state first, and
+    /// what follows the result last. `None` where they do not tell.
+    pub fn of_ends(uuid: &str, ends: &Cut) -> Option<TaskMeta> {
+        let head = std::str::from_utf8(&ends.head).ok()?;
+        let status =
+            head.trim_start().strip_prefix('{')?.trim_start().strip_prefix("\"status\":")?;
+        Some(TaskMeta {
+            uuid: uuid.into(),
+            status: first_text(status.as_bytes())?,
+            date_done: ends.header("date_done").as_deref().and_then(instant),
+            result_bytes: u64::try_from(ends.bytes).ok(),
+            ..TaskMeta::default()
+        })
     }
 
     fn read(uuid: &str, text: &[u8]) -> Result<TaskMeta, String> {

@@ -45,7 +45,7 @@ impl Cut {
 }
 
 /// The JSON text that stands first.
-fn first_text(json: &[u8]) -> Option<String> {
+pub(crate) fn first_text(json: &[u8]) -> Option<String> {
     Deserializer::from_slice(json).into_iter::<String>().next()?.ok()
 }
 

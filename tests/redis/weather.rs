@@ -5,10 +5,14 @@ use super::{rows, wait_for_environment, wait_for_row, wait_for_task};
 use crate::support::celery::{App, CeleryWorker, Options, Sender};
 use crate::support::proxy::Proxy;
 use crate::support::redis::Redis;
-use crate::support::server::Server;
+use crate::support::server::{Server, command};
 use crate::support::wait::{wait_until, wait_within};
+use ::redis::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What took longer hangs: three seconds are promised, and the machine may be busy.
@@ -331,11 +335,71 @@ fn messages_and_results_of_a_megabyte_are_told_by_their_size() {
 
     let _worker = CeleryWorker::start(&redis, Options { pool: "solo", ..Options::default() });
     let uuid = sender.send("lab.echo", json!([large]));
-    let task = wait_for_task(&mut server, &uuid, |task| task["state"] == "SUCCESS");
+    let task = wait_for_task(&mut server, &uuid, |task| task["result_bytes"].is_number());
     assert_eq!(task.get("result_json"), None, "not unless it is asked for");
+    assert!(task["result_bytes"].as_u64() > Some(1 << 20), "its size is told before: {task}");
+    assert_eq!(task["state"], "SUCCESS");
+    // A server that heard no event of it.
+    let mut other = Server::on(&redis);
+    let task = wait_for_task(&mut other, &uuid, |task| task["result_bytes"].is_number());
+    assert_eq!((&task["state"], &task["sources"]["state"]), (&json!("SUCCESS"), &json!("backend")));
+    assert!(task["finished"].is_number(), "{task}");
+    let row = &rows(&mut other, "environment/list", json!({}))[0];
+    assert_eq!(row["counts"]["undecodable"], 0, "it is too large, and nothing is wrong: {row}");
     let whole = json!({ "uuid": uuid, "full": true });
     let task = at_once(&mut server, "task/get", whole).unwrap();
     assert_eq!(task["result_json"], json!(format!("[\"{large}\"]")));
     let task = at_once(&mut server, "task/get", json!({ "uuid": uuid })).unwrap();
     assert!(task["result_bytes"].as_u64() > Some(1 << 20), "its size is known then: {task}");
+}
+
+/// What is published to a client that never reads is not kept for it: what changed is looked up when it
+/// reads.
+#[test]
+fn a_client_that_never_reads_costs_no_memory_though_much_changes() {
+    const BUDGET: &str = "32MiB";
+    const BOUND: usize = 128 << 10;
+    let redis = Redis::start();
+    let home = tempfile::tempdir().unwrap();
+    let mut deaf = command(home.path());
+    deaf.args(["--broker", &redis.url(0), "--memory-limit", BUDGET]);
+    deaf.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut deaf = deaf.spawn().unwrap();
+    let mut input = deaf.stdin.take().unwrap();
+    for id in 0..8 {
+        let params = json!({ "limit": 5000, "interval": 0.1 });
+        let request =
+            json!({ "jsonrpc": "2.0", "id": id, "method": "task/subscribe", "params": params });
+        writeln!(input, "{request}").unwrap();
+    }
+    wait_until("somebody to listen", || beat(&redis, "w1@lab", now()) > 0);
+    let mut line = Client::open(redis.url(0)).unwrap().get_connection().unwrap();
+    let filling = "x".repeat(900);
+    for chunk in 0..80 {
+        let mut pipe = ::redis::pipe();
+        for batch in 0..100 {
+            let received = |n: usize| {
+                json!({ "type": "task-received", "uuid": format!("{chunk}-{batch}-{n}"), "pid": 7,
+                    "hostname": "w1@lab", "timestamp": now(), "name": "lab.echo", "args": filling,
+                    "kwargs": "{}", "retries": 0 })
+            };
+            let events: Vec<Value> = (0..24).map(received).collect();
+            let envelope = json!({ "body": json!(events).to_string(), "headers": {},
+                "content-type": "application/json",
+                "properties": { "delivery_tag": "t", "delivery_info": {} } });
+            pipe.cmd("PUBLISH").arg("/0.celeryev/task.multi").arg(envelope.to_string()).ignore();
+        }
+        pipe.query::<()>(&mut line).unwrap();
+        // Redis would cut off who lags by 32 MB.
+        wait_until("them to be read", || {
+            let list: String = redis.command(&["CLIENT", "LIST", "TYPE", "pubsub"]);
+            if list.contains(" omem=0 ") { Ok(()) } else { Err(list) }
+        });
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", deaf.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < BOUND, "{peak} KiB, of which {BUDGET} are for what is known");
+    writeln!(input, "{}", json!({ "jsonrpc": "2.0", "method": "exit" })).unwrap();
+    wait_until("its end", || deaf.try_wait().unwrap());
 }

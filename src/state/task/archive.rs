@@ -223,7 +223,7 @@ impl Attempt {
 
     fn pass_rest(&mut self, archive: &mut impl Archive) {
         let Attempt { state, state_source, worker, result_json, traceback, progress, .. } = self;
-        let Attempt { pid, requeued, .. } = self;
+        let Attempt { pid, requeued, result_bytes, .. } = self;
         state.pass(archive);
         let mut told = state_source.map(Fact::<()>::from);
         archive.fact(&mut told, |_, ()| {});
@@ -233,6 +233,7 @@ impl Attempt {
             || traceback.is_some()
             || progress.is_some()
             || pid.is_some()
+            || result_bytes.is_some()
             || *requeued;
         archive.rare(present, |archive| {
             archive.fact(result_json, Archive::shared);
@@ -243,6 +244,7 @@ impl Attempt {
                 *progress = serde_json::from_str(&json).unwrap_or_default();
             });
             archive.fact(pid, signed);
+            archive.maybe(result_bytes, Archive::number);
             let mut back = u8::from(*requeued);
             archive.byte(&mut back);
             *requeued = back != 0;

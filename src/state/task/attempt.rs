@@ -40,6 +40,8 @@ pub(in crate::state) struct Attempt {
     pub runtime: Option<Fact<f64>>,
     pub result: Option<Fact<String>>,
     pub result_json: Option<Fact<Arc<str>>>,
+    /// Bytes of what is stored, where that is too large to be read unasked.
+    pub result_bytes: Option<u64>,
     pub exception: Option<Fact<String>>,
     pub traceback: Option<Fact<String>>,
     pub progress: Option<Map<String, Value>>,

@@ -151,6 +151,8 @@ impl Task {
         let (args_json, args_bytes) = exact(&self.args_json, full);
         let (kwargs_json, kwargs_bytes) = exact(&self.kwargs_json, full);
         let (result_json, result_bytes) = exact(&run.result_json, full);
+        let unread = run.result_bytes.filter(|_| result_json.is_none());
+        let result_bytes = result_bytes.or(unread.and_then(|bytes| usize::try_from(bytes).ok()));
         let past = self.past.iter().map(Attempt::row);
         TaskDetails {
             row: self.row(max_retries),

@@ -320,6 +320,7 @@ impl Attempt {
             fill_text(&mut self.result, meta.result().as_deref(), source);
             self.progress = meta.progress().or(self.progress.take());
         }
+        self.result_bytes = meta.result_bytes.or(self.result_bytes);
         if let Some(pid) = meta.pid {
             fill(&mut self.pid, pid, source);
         }

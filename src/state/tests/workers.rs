@@ -89,7 +89,8 @@ fn a_solo_worker_is_quiet_while_its_task_runs() {
     let stats = json!({"stats": {"pid": 7, "pool": {"implementation": "celery.concurrency.solo:TaskPool",
                        "processes": [7]}}});
     lab.inspect(10.5, "w1@lab", stats);
-    assert_eq!(lab.worker("w1@lab")["pool"], "solo");
+    let row = lab.worker("w1@lab");
+    assert_eq!((&row["pool"], &row["active"]), (&json!("solo"), &json!(0)), "{row}");
     // One of two listeners answered; the other may be this one.
     lab.see(
         75.0,
@@ -99,6 +100,7 @@ fn a_solo_worker_is_quiet_while_its_task_runs() {
     let (status, evidence) = verdict(&lab, "w1@lab");
     assert_eq!(status, "silent");
     assert!(evidence.contains("solo") && evidence.contains("listeners"), "{evidence}");
+    assert_eq!(lab.worker("w1@lab").get("active"), None, "its last beat was before the task");
     // Nobody listens any more: it is gone.
     lab.see(
         81.0,

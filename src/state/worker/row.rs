@@ -101,7 +101,7 @@ impl Worker {
             evidence: &self.evidence,
             pool: self.pool.as_deref(),
             concurrency: self.concurrency,
-            active: self.active,
+            active: self.active_now(),
             reserved: self.reserved(),
             processed: self.processed,
             failed: counted.then(|| self.failed()),
@@ -153,6 +153,13 @@ impl Worker {
         }
     }
 
+    /// How many tasks run, as it said last. A solo worker says so between two tasks only: once it is
+    /// silent, nobody knows.
+    fn active_now(&self) -> Option<u64> {
+        let busy = matches!(self.status, Status::Silent | Status::Lost);
+        self.active.filter(|_| !(busy && self.pool.as_deref() == Some("solo")))
+    }
+
     fn reserved(&self) -> Option<u64> {
         self.reserved_tasks.as_ref().map(|told| told.value.len() as u64)
     }
@@ -183,7 +190,7 @@ impl Record for Worker {
             "queues" => Cell::List(self.queues()?),
             "events" => Cell::Text(self.events_word()?),
             "concurrency" => Cell::Number(self.concurrency? as f64),
-            "active" => Cell::Number(self.active? as f64),
+            "active" => Cell::Number(self.active_now()? as f64),
             "reserved" => Cell::Number(self.reserved()? as f64),
             "processed" => Cell::Number(self.processed? as f64),
             "failed" => Cell::Number(self.counted_since.map(|_| self.failed())? as f64),
