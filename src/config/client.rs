@@ -35,8 +35,10 @@ impl Brought {
     /// [`Error::Config`], which names the setting by the keys that lead to it.
     pub fn read(members: &Map<String, Value>) -> Result<Brought> {
         let wrong = |setting, reason| Error::Config { setting, reason, position: None };
-        let table: toml::Table = serde_path_to_error::deserialize(members)
-            .map_err(|error| wrong(file::dotted(error.path()), error.inner().to_string()))?;
+        let table: toml::Table = serde_path_to_error::deserialize(members).map_err(|error| {
+            let reason = file::in_words(&error.inner().to_string());
+            wrong(file::dotted(error.path()), reason)
+        })?;
         let refused = |Wrong { setting, reason, .. }| wrong(setting, reason);
         let keys: Keys = file::parse(&table.to_string()).map_err(refused)?;
         let origin = Origin {
@@ -142,11 +144,11 @@ mod tests {
             ),
             (
                 json!({ "environments": { "a": { "queues": [] } } }),
-                "environments.a.broker_url: missing, or broker_url_command",
+                "environments.a.broker_url: not set: give it, or broker_url_command, a program that prints it",
             ),
             (
                 json!({ "environments": { "a": { "broker_url": 5 } } }),
-                "environments.a.broker_url: invalid type: integer `5`, expected a string",
+                "environments.a.broker_url: expected a string, not a whole number",
             ),
             (
                 json!({ "environments": { "a": { "broker_url": "x", "allow": ["purg"] } } }),
@@ -154,7 +156,7 @@ mod tests {
             ),
             (
                 json!({ "environments": { "a": { "broker_url": null } } }),
-                "environments.a.broker_url: invalid type: null, expected any valid TOML value",
+                "environments.a.broker_url: expected a value, not null",
             ),
             (
                 json!({ "environments": { "a": { "broker_url_command": ["pass"] } } }),

@@ -22,6 +22,9 @@ pub const ACTIONS: &[&str] = &[
     "send", "retry", "revoke", "purge", "delete", "move", "restore", "control", "start", "restart",
 ];
 
+/// What stands for all environments, and so is the name of none. Under it, a `/` ends each one's name.
+const ALL: &str = "*";
+
 /// What a file sets.
 #[derive(Debug, Default, PartialEq)]
 pub struct Settings {
@@ -169,6 +172,12 @@ impl Origin<'_> {
     ) -> Result<EnvironmentConfig, Wrong> {
         let at = table.span();
         let table = table.into_inner();
+        if name == ALL || name.is_empty() || name.contains('/') {
+            let setting = format!("environments.{name:?}");
+            let reason =
+                format!("a name is not empty, not `{ALL}`, which means all, and has no `/`");
+            return Err(Wrong { setting, reason, at: Some(at) });
+        }
         let path = |setting: &str| format!("environments.{name}.{setting}");
         let url = |setting, given, command: Option<_>| {
             if let (Some(_), Some(_)) = (&given, &command) {
@@ -182,7 +191,7 @@ impl Origin<'_> {
             Ok(given.or(command))
         };
         let Some(broker) = url("broker_url", table.broker_url, table.broker_url_command)? else {
-            let reason = "missing, or broker_url_command".into();
+            let reason = "not set: give it, or broker_url_command, a program that prints it".into();
             return Err(Wrong { setting: path("broker_url"), reason, at: Some(at) });
         };
         let result_backend =
@@ -233,7 +242,7 @@ fn refused(path: &str, error: &toml::de::Error) -> Wrong {
     let mut names = message.split('`').skip(1).step_by(2);
     let reason = match names.next().filter(|_| message.starts_with("unknown field `")) {
         Some(key) => format!("unknown, {}", instead_of(key, &names.collect::<Vec<_>>())),
-        None => without_values(message),
+        None => in_words(&without_values(message)),
     };
     Wrong { setting: path.into(), reason, at: error.span() }
 }
@@ -280,6 +289,32 @@ fn without_values(message: &str) -> String {
         (Some((before, _)), Some((_, after))) => format!("{before}string, expected{after}"),
         _ => message,
     }
+}
+
+/// Serde's kinds of values in the words of who writes TOML.
+pub(super) fn in_words(message: &str) -> String {
+    const KINDS: [(&str, &str); 7] = [
+        ("sequence", "an array"),
+        ("map", "a table"),
+        ("boolean", "true or false"),
+        ("string", "a string"),
+        ("integer", "a whole number"),
+        ("floating point", "a number"),
+        ("null", "null"),
+    ];
+    const EXPECTED: [(&str, &str); 5] = [
+        ("a sequence", "an array, such as [\"one\", \"two\"]"),
+        ("a map", "a table"),
+        ("struct Environment", "a table, with broker_url in it"),
+        ("a boolean", "true or false"),
+        ("any valid TOML value", "a value"),
+    ];
+    let told =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "));
+    let Some((is, expected)) = told else { return message.into() };
+    let kind = KINDS.iter().find(|(kind, _)| is.starts_with(kind)).map_or(is, |(_, word)| word);
+    let word = EXPECTED.iter().find(|(serde, _)| *serde == expected);
+    format!("expected {}, not {kind}", word.map_or(expected, |(_, word)| word))
 }
 
 #[cfg(test)]
@@ -364,7 +399,7 @@ mod tests {
             ),
             (
                 "[environments.a]\nqueues = []",
-                "c.toml:1:1: environments.a.broker_url: missing, or broker_url_command",
+                "c.toml:1:1: environments.a.broker_url: not set: give it, or broker_url_command, a program that prints it",
             ),
             (
                 "[environments.a]\nbroker_url = 'x'\nbroker_url_command = ['y']",
@@ -381,7 +416,24 @@ mod tests {
             ),
             (
                 "[environments.a]\nbroker_url_command = 'redis://:pw@h'",
-                "c.toml:2:22: environments.a.broker_url_command: invalid type: string, expected a sequence",
+                "c.toml:2:22: environments.a.broker_url_command: expected an array, such as [\"one\", \"two\"], not a string",
+            ),
+            (
+                "[environments.a]\nbroker_url = 'x'\nproduction = 'yes'",
+                "c.toml:3:14: environments.a.production: expected true or false, not a string",
+            ),
+            (
+                "environments.a = 3",
+                "c.toml:1:18: environments.a: expected a table, with broker_url in it, not a whole number",
+            ),
+            ("environments = []", "c.toml:1:16: environments: expected a table, not an array"),
+            (
+                "[environments.'*']\nbroker_url = 'x'",
+                "c.toml:1:1: environments.\"*\": a name is not empty, not `*`, which means all, and has no `/`",
+            ),
+            (
+                "[environments.'a/b']\nbroker_url = 'x'",
+                "c.toml:1:1: environments.\"a/b\": a name is not empty, not `*`, which means all, and has no `/`",
             ),
             ("a = 1\na = 2", "c.toml:2:1: TOML: duplicate key"),
         ] {
