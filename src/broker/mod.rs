@@ -232,6 +232,12 @@ pub trait Broker: Editing {
     /// [`crate::Error::Broker`].
     async fn bindings(&self, exchange: &str) -> Result<Vec<Binding>>;
 
+    /// What stands among an exchange's bindings and is none, each as the command that removes it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`].
+    async fn malformed_bindings(&self, exchange: &str) -> Result<Vec<String>>;
+
     /// One step of a slow search for the exchanges that have bindings. `cursor` 0 begins; answers
     /// the cursor to go on from (0: through) and the exchanges found.
     ///

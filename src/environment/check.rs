@@ -1,11 +1,13 @@
 //! What can be wrong with a cluster's connection: what was seen, what that means, what to do.
 //! Looks and pings; changes nothing.
 
+mod bindings;
+
 use super::{Environment, Look, Need};
 use crate::broker::url::BrokerUrl;
 use crate::broker::{Facts, Memory};
 use crate::config::UrlSource;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::state::{Ignored, Status, WorkerDetails};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,7 +22,7 @@ const SKEWED: f64 = 10.0;
 /// How long a check listens for what a worker shows only by running tasks, and how often it looks.
 const LISTEN: Duration = Duration::from_secs(3);
 const BREATH: Duration = Duration::from_millis(50);
-/// How long keys are looked through for what others left.
+/// How long keys are looked through for what others left, and for bindings.
 const SEARCH: Duration = Duration::from_millis(500);
 
 /// What workers write instead of a password.
@@ -108,12 +110,15 @@ impl Environment {
                 "broker",
                 error.to_string(),
                 "nothing can be seen or done",
-                self.remedy(),
+                self.remedy(&error),
             )),
             Ok(reached) => {
                 checks.extend(reached);
                 let workers = self.listen().await;
-                checks.extend(self.leftovers().await);
+                if self.0.replay.is_none() {
+                    checks.extend(self.leftovers().await);
+                    checks.extend(self.check_bindings().await);
+                }
                 checks.push(presence(&workers));
                 checks.extend(consumption(&workers));
                 checks.extend(events(&workers));
@@ -145,7 +150,10 @@ impl Environment {
     }
 
     /// What to do about a broker that cannot be reached.
-    fn remedy(&self) -> &'static str {
+    fn remedy(&self, error: &Error) -> &'static str {
+        if let Some(advice) = advice(error) {
+            return advice;
+        }
         match &self.config().broker {
             UrlSource::Command(_) => {
                 "run that program in a shell: it has to print the broker's URL and nothing else; \
@@ -187,9 +195,6 @@ impl Environment {
     /// Answers of workers that nobody will ever fetch.
     async fn leftovers(&self) -> Option<Check> {
         const CHECK: &str = "leftover replies";
-        if self.0.replay.is_some() {
-            return None;
-        }
         let exchange = format!("reply.{}.pidbox", self.config().control_exchange);
         let connection = self.connection().await.ok()?;
         let found = connection.broker.leftovers(&exchange, SEARCH).await.ok()?;
@@ -235,7 +240,7 @@ impl Environment {
                 CHECK,
                 error.to_string(),
                 "results are not seen",
-                "correct result_backend, or leave it out",
+                advice(&error).unwrap_or("correct result_backend, or leave it out"),
             ),
             (Ok(Some(backend)), theirs) => match backend.ping().await {
                 Ok(()) => self.same_backend(theirs),
@@ -243,7 +248,8 @@ impl Environment {
                     CHECK,
                     error.to_string(),
                     "results are not seen",
-                    "see that it runs and that the URL is the one your workers use",
+                    advice(&error)
+                        .unwrap_or("see that it runs and that the URL is the one your workers use"),
                 ),
             },
             (Ok(None), Some(theirs)) => {
@@ -289,6 +295,23 @@ impl Environment {
             (None, _) => Check::ok(CHECK, "it answers", "results are seen"),
         }
     }
+}
+
+/// What to do where the system's own words tell it.
+fn advice(error: &Error) -> Option<&'static str> {
+    const TELLING: [(&str, &str); 5] = [
+        (
+            "cannot be started",
+            "install that program, or correct the command: its first word is a program's name or \
+             path, and no shell reads it",
+        ),
+        ("Connection refused", "nothing listens there: start it, or correct host and port"),
+        ("failed to lookup", "nobody knows that host: correct its name"),
+        ("no answer within", "the host is down or a firewall is between: try it from a shell"),
+        ("No such file", "there is no such socket: start it, or correct the path"),
+    ];
+    let said = error.to_string();
+    TELLING.iter().find(|(words, _)| said.contains(words)).map(|(_, advice)| *advice)
 }
 
 fn broker_facts(facts: &Facts) -> Vec<Check> {

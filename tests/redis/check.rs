@@ -195,3 +195,49 @@ fn f16_answers_that_nobody_fetches_are_counted_and_left_alone() {
     assert!(evidence.ends_with("120 min"), "{row}");
     assert_eq!(redis.command::<u64>(&["LLEN", mine]), 1, "they are somebody else's");
 }
+
+#[test]
+fn f56_f17_bindings_that_are_malformed_or_double_are_told_with_what_to_do() {
+    let redis = Redis::start();
+    let worker = CeleryWorker::start(&redis, Options::default());
+    let mut server = Server::on(&redis);
+    for (exchange, member) in
+        [("reply.celery.pidbox", "old\x06\x16left"), ("celery", "celery\x06\x16\x06\x16other")]
+    {
+        redis.command::<u64>(&["SADD", &format!("_kombu.binding.{exchange}"), member]);
+    }
+    let checks = checks(&mut server, |checks| checks.contains_key("bindings"));
+    let fix = checks["bindings"]["fix"].as_str().unwrap();
+    let command = r#"SREM "_kombu.binding.reply.celery.pidbox" "old\x06\x16left""#;
+    assert!(fix.contains(command), "{fix}");
+    let double = &checks["double bindings"];
+    assert_eq!(
+        double["evidence"], "`celery` and `other` by the key `celery` of `celery`",
+        "{double}"
+    );
+
+    // Whoever asks from here needs no binding.
+    let ping = json!({ "method": "ping", "destination": [worker.hostname()] });
+    let answer = server.call("worker/inspect", ping).unwrap();
+    assert_eq!(answer["replies"][worker.hostname()]["ok"], "pong", "{answer}");
+    assert_eq!(redis.typed(command), ":1", "it can be typed as it is told");
+}
+
+#[test]
+fn advice_fits_what_is_wrong() {
+    let text = "[environments.prog]\nbroker_url_command = ['nosuch-program']\n\
+                [environments.refused]\nbroker_url = 'redis://127.0.0.1:1/0'\n\
+                [environments.unknown]\nbroker_url = 'redis://nowhere.invalid/0'\n";
+    let home = crate::support::server::configured(text);
+    for (environment, advice) in [
+        ("prog", "-> install that program, or correct the command"),
+        ("refused", "-> nothing listens there: start it, or correct host and port"),
+        ("unknown", "-> nobody knows that host: correct its name"),
+    ] {
+        let mut check = command(home.path());
+        let output = check.args(["--environment", environment, "check"]).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains(advice), "{told}");
+        assert_eq!(told.matches("FAIL").count(), 1, "{told}");
+    }
+}

@@ -70,6 +70,16 @@ impl Redis {
         self.try_command(db, words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
+    /// What is answered to a line as people type it, quotes and escapes included.
+    #[track_caller]
+    pub fn typed(&self, line: &str) -> String {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        socket.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(socket).read_line(&mut answer).unwrap();
+        answer.trim_end().to_owned()
+    }
+
     /// Cuts every other connection, logged in with a password of the default user.
     pub fn kill_clients(&self, password: &str) {
         let url = format!("redis://:{password}@127.0.0.1:{}/0", self.port);

@@ -141,25 +141,15 @@ impl Broker for Redis {
     }
 
     async fn bindings(&self, exchange: &str) -> Result<Vec<Binding>> {
-        let layout = self.layout();
-        let mut scan = ::redis::cmd("SSCAN");
-        let key = layout.binding_key(exchange);
-        let (mut cursor, mut bindings) = (0_u64, Vec::new());
-        loop {
-            let mut step = scan.clone();
-            step.arg(&key).arg(cursor).arg("COUNT").arg(SCAN);
-            let (next, members): (u64, Vec<Vec<u8>>) = step
-                .query_async(&mut self.commands())
-                .await
-                .map_err(|error| broken("SSCAN", &error))?;
-            bindings.extend(members.iter().filter_map(|member| layout.binding(member)));
-            cursor = next;
-            if cursor == 0 || bindings.len() >= BINDINGS {
-                break;
-            }
-            scan = ::redis::cmd("SSCAN");
-        }
-        Ok(bindings)
+        let (layout, members) = (self.layout(), self.members(exchange).await?);
+        Ok(members.iter().filter_map(|member| layout.binding(member)).collect())
+    }
+
+    async fn malformed_bindings(&self, exchange: &str) -> Result<Vec<String>> {
+        let (layout, members) = (self.layout(), self.members(exchange).await?);
+        let key = quoted(layout.binding_key(exchange).as_bytes());
+        let odd = members.iter().filter(|member| layout.binding(member).is_none());
+        Ok(odd.map(|member| format!("SREM {key} {}", quoted(member))).collect())
     }
 
     async fn scan_exchanges(&self, cursor: u64) -> Result<(u64, Vec<String>)> {
@@ -205,6 +195,31 @@ impl Broker for Redis {
         let mut ping = self.commands();
         ::redis::cmd("PING").query_async(&mut ping).await.map_err(|error| broken("PING", &error))
     }
+}
+
+impl Redis {
+    /// An exchange's binding set, as far as it is read.
+    async fn members(&self, exchange: &str) -> Result<Vec<Vec<u8>>> {
+        let key = self.layout().binding_key(exchange);
+        let (mut cursor, mut all) = (0_u64, Vec::new());
+        loop {
+            let mut scan = ::redis::cmd("SSCAN");
+            scan.arg(&key).arg(cursor).arg("COUNT").arg(SCAN);
+            let scanned = scan.query_async(&mut self.commands()).await;
+            let (next, members): (u64, Vec<Vec<u8>>) =
+                scanned.map_err(|error| broken("SSCAN", &error))?;
+            all.extend(members);
+            cursor = next;
+            if cursor == 0 || all.len() >= BINDINGS {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// Bytes as `redis-cli` reads them.
+fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", bytes.escape_ascii())
 }
 
 /// What is published to one exchange.
