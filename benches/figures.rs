@@ -2,10 +2,11 @@
 //! state on one thread, and over a real Redis against a reader that decodes nothing, in one run.
 //!
 //! `--quick` takes a hundredth of the events: to try this program, not to measure. `--events`,
-//! `--scale` and `--manners` take the first table or those of the modules alone.
+//! `--scale`, `--export` and `--manners` take the first table or those of the modules alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod exporting;
 mod manners;
 mod scale;
 #[path = "../tests/support/mod.rs"]
@@ -63,11 +64,15 @@ fn main() {
     if is("--manners") {
         return manners::measure(MANY / shorter);
     }
+    if is("--export") {
+        return exporting::measure(MANY / shorter);
+    }
     if is("--scale") {
         return scale::measure(MANY / shorter);
     }
     events(tasks);
     scale::measure(MANY / shorter);
+    exporting::measure(MANY / shorter);
     manners::measure(MANY / shorter);
     waiting::measure();
 }

@@ -184,6 +184,20 @@ pub enum Error {
         /// For how long one step may.
         milliseconds: u64,
     },
+    /// A file stands where one is to be written.
+    #[error("{path} is there already: `overwrite` replaces it")]
+    Exists {
+        /// Its path.
+        path: String,
+    },
+    /// A file cannot be written.
+    #[error("{path} cannot be written: {reason}")]
+    File {
+        /// Its path.
+        path: String,
+        /// In the system's words.
+        reason: String,
+    },
     /// Filter text does not parse.
     #[error("filter, character {}: expected {expected}", .position + 1)]
     Filter {
@@ -220,6 +234,8 @@ impl Error {
             Error::Filter { .. } => -32033,
             Error::Blocking { .. } => -32034,
             Error::Unsure { .. } => -32035,
+            Error::Exists { .. } => -32036,
+            Error::File { .. } => -32037,
         }
     }
 
@@ -249,6 +265,8 @@ impl Error {
             Error::Filter { .. } => "filter",
             Error::Blocking { .. } => "blocking",
             Error::Unsure { .. } => "unsure",
+            Error::Exists { .. } => "exists",
+            Error::File { .. } => "file",
         })
     }
 
@@ -320,6 +338,8 @@ impl Error {
             Error::Filter { position, expected } => {
                 json!({ "position": position, "expected": expected })
             }
+            Error::Exists { path } => json!({ "path": path }),
+            Error::File { path, reason } => json!({ "path": path, "reason": reason }),
             Error::Blocking { operation, milliseconds } => {
                 json!({ "operation": operation, "milliseconds": milliseconds })
             }

@@ -3,6 +3,7 @@
 mod backend;
 mod check;
 mod editing;
+mod exporting;
 mod guards;
 mod jobs;
 mod outages;

@@ -6,6 +6,7 @@
 //! - `<--` must come next; compared exactly, members in order, and nothing else may come. Of
 //!   neighbours answers are written first: a notification may overtake an answer
 //! - a line that begins with four blanks continues the one above; every other line is prose
+//! - `HOME` stands for the folder that the server runs in
 //!
 //! `UPDATE=1 cargo test transcripts` writes down what comes.
 
@@ -40,6 +41,7 @@ transcripts![
     discover,
     environment,
     errors,
+    export,
     feeds,
     filter,
     job,
@@ -138,6 +140,7 @@ fn play(transcript: &str) -> String {
 /// A server and the FIFO that it replays.
 struct Stage {
     server: Server,
+    home: String,
     observations: File,
     /// Observations that are not written yet.
     waiting: String,
@@ -154,8 +157,9 @@ impl Stage {
         // Open for reading too: it never blocks, and its end is not the recording's.
         let mut observations = File::options().read(true).write(true).open(fifo).unwrap();
         writeln!(observations, "{RECORDING}").unwrap();
+        let place = home.path().canonicalize().unwrap().to_str().unwrap().to_owned();
         let server = Server::start_in(home, Framing::Lines, arguments, &[]);
-        Stage { server, observations, waiting: String::new(), expected: 0 }
+        Stage { server, home: place, observations, waiting: String::new(), expected: 0 }
     }
 
     fn say(&mut self, text: &str) {
@@ -175,7 +179,8 @@ impl Stage {
     /// As many messages as are expected.
     fn hear(&mut self) -> String {
         let expected = std::mem::take(&mut self.expected);
-        show_all((0..expected).map_while(|_| self.server.read()).collect())
+        let messages: Vec<_> = (0..expected).map_while(|_| self.server.read()).collect();
+        self.show_all(&messages)
     }
 
     /// Whatever comes until silence.
@@ -183,23 +188,28 @@ impl Stage {
         if !self.waiting.is_empty() {
             return String::new();
         }
-        show_all(std::iter::from_fn(|| self.server.read_within(SILENCE)).collect())
+        let messages: Vec<_> = std::iter::from_fn(|| self.server.read_within(SILENCE)).collect();
+        self.show_all(&messages)
+    }
+
+    /// As they came.
+    fn show_all(&self, messages: &[Value]) -> String {
+        let shown = messages.iter().map(|message| {
+            let message = message.to_string().replace(&self.home, "HOME");
+            format!("<-- {}\n", layout(&serde_json::from_str(&message).unwrap(), 4))
+        });
+        shown.collect()
     }
 
     /// Ends the input; answers what nobody had waited for, and a status other than 0.
     fn clear(mut self) -> String {
         let (unread, status) = self.server.finish();
-        let mut last = show_all(unread);
+        let mut last = self.show_all(&unread);
         if !status.success() {
             last += &format!("({status})\n");
         }
         last
     }
-}
-
-/// As they came.
-fn show_all(messages: Vec<Value>) -> String {
-    messages.iter().map(|message| format!("<-- {}\n", layout(message, 4))).collect()
 }
 
 /// JSON on as few lines as fit the page, indented for a continuation.

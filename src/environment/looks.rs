@@ -59,6 +59,10 @@ impl Look {
         Look::Stored,
     ];
 
+    /// What has to be looked at for a list of tasks to be true.
+    pub const TASKS: &[Look] =
+        &[Look::Roll, Look::Active, Look::Heads, Look::Unacked, Look::Stored];
+
     /// The shortest time from one look to the next.
     pub fn interval(self) -> Duration {
         Duration::from_secs(match self {

@@ -3,7 +3,7 @@
 
 use super::call::Call;
 use super::discover::Told;
-use crate::environment::act::{Caller, Job, JobStatus, Preview, Standing, Unlocked};
+use crate::environment::act::{Acting, Caller, Job, JobStatus, Preview, Standing, Unlocked};
 use crate::error::Result;
 use crate::server::Notifier;
 use schemars::JsonSchema;
@@ -76,8 +76,20 @@ pub(super) async fn act<A: Preview>(
     let rate = how.rate.map(rate).transpose()?;
     let caller = Caller { actor: client.name(), unlocked: &unlocked, rate };
     let acting = call.environments.act(&environment, caller, action).await?;
+    end(call, acting, how.progress).await
+}
+
+/// Waits for the end of what was set going, and tells how it goes.
+///
+/// # Errors
+/// What it says.
+pub(super) async fn end<T>(
+    call: &Call,
+    acting: Acting<T>,
+    progress: Option<Token>,
+) -> Result<Done<T>> {
     let job = acting.job.clone();
-    let reporter = tokio::spawn(report(job.clone(), how.progress, call.notifier.clone()));
+    let reporter = tokio::spawn(report(job.clone(), progress, call.notifier.clone()));
     let stop = async {
         call.session.input_ends().await;
         sleep(AFTER_INPUT).await;

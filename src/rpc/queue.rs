@@ -9,6 +9,7 @@ use super::source::Source;
 use super::subscription::Subscribe;
 use super::table::Table;
 use crate::celery::TaskMessage;
+use crate::environment::act::queue::moving::MovedAll;
 use crate::environment::act::queue::pick::{Picked, Selection};
 use crate::environment::act::queue::purge::Purged;
 use crate::environment::act::queue::restore::Restored;
@@ -47,6 +48,12 @@ pub(super) fn register(table: &mut Table) {
         "Puts messages into another queue, saved first",
         &["queue", "to"],
         relocate,
+    );
+    table.method(
+        "queue/move",
+        "Puts all that waits in a queue into another one, saved first",
+        &["queue", "to"],
+        move_all,
     );
     table.method(
         "queue/restore",
@@ -256,6 +263,29 @@ async fn relocate(params: Move, call: Call) -> Result<Done<Picked>> {
     let Move { queue, to, accept_blocking, .. } = params;
     let selection = Selection { queue, names, accept_blocking };
     let action = act::queue::moving::Move { selection, to };
+    let how = How { progress: params.progress_token, rate: params.rate };
+    acting::act(&call, params.environment.as_deref(), params.dry_run, how, action).await
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MoveAll {
+    queue: String,
+    to: String,
+    environment: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+    /// Messages a second at most.
+    rate: Option<f64>,
+    #[serde(rename = "progressToken")]
+    progress_token: Option<Token>,
+    #[serde(default)]
+    accept_blocking: bool,
+}
+
+async fn move_all(params: MoveAll, call: Call) -> Result<Done<MovedAll>> {
+    let MoveAll { queue, to, accept_blocking, .. } = params;
+    let action = act::queue::moving::MoveAll { queue, to, accept_blocking };
     let how = How { progress: params.progress_token, rate: params.rate };
     acting::act(&call, params.environment.as_deref(), params.dry_run, how, action).await
 }

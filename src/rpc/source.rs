@@ -46,9 +46,7 @@ impl Source {
         match self.noun {
             Noun::Worker => &[Look::Roll],
             Noun::Queue => &[Look::Names, Look::Depths, Look::Unacked],
-            Noun::Task | Noun::Name => {
-                &[Look::Roll, Look::Active, Look::Heads, Look::Unacked, Look::Stored]
-            }
+            Noun::Task | Noun::Name => Look::TASKS,
             Noun::Environment => &[],
         }
     }

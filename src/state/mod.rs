@@ -30,7 +30,8 @@ pub use queue::{Binding, QueueRow};
 pub use rates::Rates;
 pub use record::Noun;
 pub use seen::Seen;
-pub use task::{DEVIATIONS, Deviation, Place, Rules, Source, TaskDetails, TaskRow};
+pub use store::Sweep;
+pub use task::{DEVIATIONS, Deviation, Place, Rules, Source, TaskDetails, TaskRow, TimesRow};
 pub use worker::{Ignored, Software, Status, WorkerDetails, WorkerRow};
 
 use crate::error::Result;
@@ -273,6 +274,17 @@ impl State {
             Noun::Environment => None,
         };
         row.flatten()
+    }
+
+    /// Begins to read all tasks that match.
+    pub fn sweep(&self, filter: Filter) -> Sweep {
+        self.tasks.sweep(filter, self.now, self.revision)
+    }
+
+    /// Reads on: tells the next tasks until `tell` wants no more. `false`: there are no more.
+    pub fn go_on(&self, sweep: &mut Sweep, mut tell: impl FnMut(&TaskRow<'_>) -> bool) -> bool {
+        let tell = |task: Task| tell(&self.linked(task.row(self.max_retries(&task))));
+        self.tasks.go_on(sweep, self.now, tell)
     }
 
     /// When a record last changed; `None` where there is none.

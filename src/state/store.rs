@@ -18,9 +18,11 @@ mod order;
 mod records;
 mod row;
 mod search;
+mod sweep;
 
 pub(super) use census::{Census, NameCount};
 pub(super) use names::Names;
+pub use sweep::Sweep;
 
 use super::observation::Micros;
 use super::task::{Place, Standing, Task};

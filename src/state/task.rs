@@ -13,7 +13,7 @@ pub(super) use archive::Archive;
 use attempt::{Attempt, Times};
 pub use details::TaskDetails;
 pub use merge::{DEVIATIONS, Deviation, Rules};
-pub use row::TaskRow;
+pub use row::{TaskRow, TimesRow};
 
 pub(super) use snapshot::by_our_clock;
 pub(super) use standing::Standing;

@@ -4,6 +4,7 @@ mod broker_killed;
 mod killed;
 mod purge;
 mod single;
+mod whole;
 
 use crate::support::celery::{App, Sender};
 use crate::support::redis::Redis;

@@ -242,7 +242,7 @@ struct Table {
 }
 
 impl Jobs {
-    pub(super) fn open(
+    pub(in crate::environment) fn open(
         &self,
         method: &'static str,
         environment: &Environment,

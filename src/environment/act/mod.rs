@@ -3,8 +3,8 @@
 //!
 //! An [`Action`] is a value: what to do, with what. [`Environments::act`] asks the guards, then lets it
 //! run as a [`Job`] of the process, never as the request's future: a request that is dropped
-//! half-way only detaches. Only the door makes jobs, and whatever writes to a cluster takes one, so
-//! there is no way around the guards and the log.
+//! half-way only detaches. Only the door makes jobs of what changes anything, and whatever writes to a
+//! cluster takes one, so there is no way around the guards and the log.
 
 mod audit;
 pub mod control;
@@ -143,6 +143,25 @@ pub struct Acting<T> {
 }
 
 impl<T> Acting<T> {
+    /// Lets it run; its job ends with it.
+    pub(super) fn start(
+        job: Job,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Acting<T>
+    where
+        T: Serialize + Send + Sync + 'static,
+    {
+        let (told, outcome) = oneshot::channel();
+        let acting = Acting { job: job.clone(), outcome };
+        tokio::spawn(async move {
+            let outcome = work.await;
+            job.end(&outcome);
+            // The caller may have gone: the job keeps it.
+            let _ = told.send(outcome);
+        });
+        acting
+    }
+
     /// Waits for its end. Dropping this ends nothing.
     ///
     /// # Errors
@@ -170,16 +189,8 @@ impl Environments {
             self.guard(environment, method, caller.unlocked).await?;
         }
         let job = self.jobs().open(A::METHOD, environment, caller.actor, caller.rate);
-        let (told, outcome) = oneshot::channel();
-        let acting = Acting { job: job.clone(), outcome };
         let environment = environment.clone();
-        tokio::spawn(async move {
-            let outcome = environment.run(&job, action).await;
-            job.end(&outcome);
-            // The caller may have gone: the job and the audit log keep it.
-            let _ = told.send(outcome);
-        });
-        Ok(acting)
+        Ok(Acting::start(job.clone(), async move { environment.run(&job, action).await }))
     }
 
     /// What an action would do.

@@ -33,8 +33,7 @@ impl Which {
 impl Environment {
     /// The ids that are meant, each once, once everything was looked at that they depend on.
     pub(super) async fn select(&self, which: &Which) -> Result<Vec<String>> {
-        let looks = [Look::Roll, Look::Active, Look::Heads, Look::Unacked, Look::Stored];
-        self.fresh(&looks).await?;
+        self.fresh(Look::TASKS).await?;
         let mut uuids = match which {
             Which::Uuids(uuids) => uuids.clone(),
             Which::Filter(filter, _) => self.matching(filter)?,

@@ -1,6 +1,7 @@
 //! `task/*`
 
 mod arguments;
+mod export;
 mod retry;
 mod revoke;
 mod send;
@@ -31,6 +32,7 @@ pub(super) fn register(table: &mut Table) {
         &["uuid"],
         get,
     );
+    table.method("task/export", "Writes all tasks that match to a file", &["path"], export::export);
     table.method("task/retry", "Sends tasks that ended again", &[], retry::retry);
     table.method(
         "task/revoke",

@@ -41,7 +41,12 @@ impl Order {
 
     /// All, oldest first, from a time on.
     pub fn oldest(&self, from: Micros) -> impl Iterator<Item = (Micros, u32)> {
-        let from = (from, 0)..;
+        self.from((from, 0))
+    }
+
+    /// All, oldest first, from one place of this order on.
+    pub fn from(&self, place: (Micros, u32)) -> impl Iterator<Item = (Micros, u32)> {
+        let from = place..;
         merge(self.open.range(from.clone()), self.ended.range(from), |open, ended| open < ended)
     }
 

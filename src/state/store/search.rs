@@ -6,7 +6,7 @@ mod best;
 mod groups;
 mod matches;
 
-pub(super) use matches::Cache;
+pub(super) use matches::{Cache, Rows};
 
 use super::Store;
 use super::facets::{Facet, Facets, NONE, Values};
@@ -19,7 +19,6 @@ use crate::state::query::{Cursor, Page, Place, Query, Sort};
 use crate::state::record::{Cell, Record};
 use crate::state::task::Place as TaskPlace;
 use best::Best;
-use matches::Rows;
 use std::cmp::Ordering;
 
 /// Looking a row up by its slot costs about so many steps along an order.

@@ -199,3 +199,85 @@ proptest! {
         }
     }
 }
+
+/// Reads on, `most` tasks at a time, with a change between two stretches; answers the ids in order.
+fn swept(
+    lab: &mut Lab,
+    filter: &str,
+    most: usize,
+    mut between: impl FnMut(&mut Lab),
+) -> Vec<String> {
+    let filter = Filter::parse(filter, Noun::Task, &TimeZone::UTC).unwrap();
+    let mut sweep = lab.state.sweep(filter);
+    let mut came = Vec::new();
+    loop {
+        let mut stretch = 0;
+        let more = lab.state.go_on(&mut sweep, |row| {
+            came.push(row.uuid.to_owned());
+            stretch += 1;
+            stretch < most
+        });
+        assert!(stretch <= most);
+        if !more {
+            return came;
+        }
+        between(lab);
+    }
+}
+
+fn ids(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
+    numbers.into_iter().map(|number| format!("task-{number:05}")).collect()
+}
+
+#[test]
+fn who_reads_all_gets_each_once_whatever_happens_meanwhile() {
+    let mut lab = Lab::new();
+    // Many at one moment: none of them is met twice, or not at all.
+    (0..50).for_each(|number| run(&mut lab, number, (number / 20) as f64, false));
+    assert_eq!(swept(&mut lab, "", 7, |_| ()), ids(0..50), "oldest first");
+
+    let mut at = 100.0;
+    let came = swept(&mut lab, "", 7, |lab| {
+        at += 1.0;
+        // One that came already, one that did not, and one that is new.
+        run(lab, 0, at, false);
+        run(lab, 49, at, false);
+        run(lab, at as usize, at, false);
+    });
+    let mut sorted = came.clone();
+    sorted.sort();
+    assert_eq!(sorted, ids(0..50));
+    assert_eq!(came.last(), ids([49]).last(), "news move it to the end");
+}
+
+#[test]
+fn who_reads_all_that_match_gets_what_still_does() {
+    let mut lab = Lab::new();
+    (0..30).for_each(|number| run(&mut lab, number, number as f64, number % 3 == 0));
+    let mut at = 100.0;
+    let came = swept(&mut lab, "state:received", 5, |lab| {
+        at += 1.0;
+        run(lab, 29, at, true);
+    });
+    assert_eq!(came, ids((0..29).filter(|number| number % 3 > 0)), "29 was over");
+    assert_eq!(swept(&mut lab, "state:nosuch", 5, |_| ()), ids([]));
+}
+
+#[test]
+fn whoever_is_let_go_meanwhile_is_missing_and_nothing_else() {
+    let mut lab = Lab::with(Rules::Ours, room_for(40));
+    (0..30).for_each(|number| run(&mut lab, number, number as f64, true));
+    let mut number = 1_000;
+    let came = swept(&mut lab, "", 5, |lab| {
+        for _ in 0..30 {
+            number += 1;
+            run(lab, number, number as f64, true);
+        }
+    });
+    assert_eq!(came[..5], ids(0..5));
+    let mut once = came.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), came.len());
+    assert!(came.len() <= 30, "{came:?}");
+}

@@ -31,6 +31,11 @@ pub(super) struct Found<T> {
 }
 
 impl<T> Found<T> {
+    /// So many that stood behind it are gone since.
+    pub fn with_fewer_behind(self, gone: u64) -> Self {
+        Found { length: self.length.saturating_sub(gone).max(self.position + 1), ..self }
+    }
+
     /// The end that is nearer.
     pub fn end(&self) -> End {
         if self.position * 2 <= self.length { End::Next } else { End::Last }

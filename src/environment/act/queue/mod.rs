@@ -2,6 +2,7 @@
 //! first, by exact bytes, in steps that a broker is through with at once.
 
 pub mod delete;
+mod emptying;
 mod find;
 pub mod moving;
 pub mod pick;

@@ -111,7 +111,7 @@ impl Left {
 
 impl Store {
     /// The tasks that match, and how many are undecided.
-    pub(super) fn matching(&self, filter: &Filter, now: Micros) -> (Rows, u64) {
+    pub(in super::super) fn matching(&self, filter: &Filter, now: Micros) -> (Rows, u64) {
         let mut left = Left::default();
         let mut residue = Vec::new();
         for term in &filter.terms {

@@ -133,14 +133,14 @@ impl Plan {
         let mut wanted: HashMap<(Shelf, Vec<u8>), u64> = HashMap::new();
         for number in &moved {
             for copy in index.copies(*number)? {
-                wanted.insert((copy.shelf, copy.raw.0), *number);
+                wanted.insert((copy.shelf, identity(&copy.raw.0)), *number);
             }
         }
         let queues: BTreeSet<String> =
             wanted.keys().map(|(shelf, _)| shelf.queue.clone()).collect();
         for queue in queues {
             let stock = broker.stock(&queue).await?;
-            let pick = |shelf: &Shelf, raw: &[u8]| wanted.remove(&(shelf.clone(), raw.to_vec()));
+            let pick = |shelf: &Shelf, raw: &[u8]| wanted.remove(&(shelf.clone(), identity(raw)));
             self.moved.extend(find(broker, &stock, job, moved.len(), pick).await?);
         }
         let found: HashSet<u64> = self.moved.iter().map(|found| found.what).collect();

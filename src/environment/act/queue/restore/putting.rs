@@ -8,7 +8,7 @@ use crate::environment::act::queue::readdress::readdressed;
 use crate::environment::act::queue::{Skipped, Warning, blocking};
 use crate::environment::act::recovery::{Copy, Index, Raw, Record, Recovery, Saved};
 use crate::error::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// Messages that are put back at once, and about how many bytes.
@@ -24,6 +24,28 @@ pub(super) struct Putting<'a> {
     /// Another queue than they came from.
     pub to: Option<String>,
     pub outcome: Restored,
+}
+
+/// What was taken from a shelf so far. Where all of a queue was moved behind another one, whoever
+/// stood behind a message is gone when its turn comes: it is the last then, however many there were.
+#[derive(Default)]
+struct Gone {
+    messages: u64,
+    /// The place of the one nearest to the next to run.
+    nearest: Option<u64>,
+}
+
+impl Gone {
+    fn note(&mut self, found: &Found<u64>) {
+        self.messages += 1;
+        self.nearest = Some(self.nearest.map_or(found.position, |at| at.min(found.position)));
+    }
+
+    /// A message, where it stands now.
+    fn behind(&self, found: Found<u64>) -> Found<u64> {
+        let all = self.nearest.is_some_and(|nearest| found.position < nearest);
+        found.with_fewer_behind(if all { self.messages } else { 0 })
+    }
 }
 
 /// How a part of it ended.
@@ -125,38 +147,77 @@ impl Putting<'_> {
     ) -> Result<Ended> {
         // At the end that is next to run each is put before the ones before it.
         moved.sort_by_key(|found| std::cmp::Reverse(found.what));
-        let mut at_last = Vec::new();
-        let mut at_next = Vec::new();
+        let (mut at_next, mut at_last) = (Vec::new(), Vec::new());
         for found in moved {
             let saved = self.index.saved(found.what)?;
             let (_, end) = self.destination(&saved);
-            if end == End::Next { at_next.push(found) } else { at_last.insert(0, found) }
+            if end == End::Next { at_next.push(found) } else { at_last.push(found) }
         }
-        for found in at_next.into_iter().chain(at_last) {
-            let cost = found.cost();
-            let saved = self.index.saved(found.what)?;
-            if let Some(reason) = blocking(cost, accept_blocking) {
-                self.outcome.skip(Skipped::of(&saved, reason));
-                continue;
+        let mut gone = HashMap::new();
+        let mut all = at_next.into_iter().chain(at_last.into_iter().rev()).peekable();
+        while all.peek().is_some() {
+            let Some(most) = self.job.batch(STEP).await else { return Ok(Ended::Stopped) };
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while batch.len() < most
+                && bytes < BYTES
+                && let Some(found) = all.next()
+            {
+                bytes += found.raw.len();
+                batch.push(found);
             }
-            if self.job.batch(1).await.is_none() {
-                return Ok(Ended::Stopped);
-            }
-            self.exchange(&found, &saved).await?;
-            self.job.did(1);
-            tokio::time::sleep(Duration::from_millis(cost * 9)).await;
+            self.exchange_all(batch, &mut gone, accept_blocking).await?;
         }
         Ok(Ended::Through)
     }
 
-    async fn exchange(&mut self, found: &Found<u64>, saved: &Saved) -> Result<()> {
-        let number = found.what;
-        let (shelf, end) = self.destination(saved);
-        let raw = self.bytes(saved, &shelf, end);
-        self.recovery.note(&Record::Restoring(vec![number]));
+    /// Announced together, done one by one.
+    async fn exchange_all(
+        &mut self,
+        batch: Vec<Found<u64>>,
+        gone: &mut HashMap<Shelf, Gone>,
+        accept_blocking: bool,
+    ) -> Result<()> {
+        let mut announced = Vec::new();
+        for found in batch {
+            let saved = self.index.saved(found.what)?;
+            let (shelf, end) = self.destination(&saved);
+            let raw = self.bytes(&saved, &shelf, end);
+            announced.push((found, saved, shelf, end, raw));
+        }
+        let numbers = announced.iter().map(|(found, ..)| found.what).collect();
+        self.recovery.note(&Record::Restoring(numbers));
         self.recovery.sync().await?;
-        let to = (&shelf, end);
-        match self.broker.exchange(&found.shelf, &found.raw, found.reach(), to, &raw).await? {
+        for (found, saved, shelf, end, raw) in announced {
+            let gone = gone.entry(found.shelf.clone()).or_default();
+            let found = gone.behind(found);
+            let cost = found.cost();
+            if let Some(reason) = blocking(cost, accept_blocking) {
+                self.recovery.note(&Record::Refused(vec![found.what]));
+                self.outcome.skip(Skipped::of(&saved, reason));
+                self.job.did(1);
+                continue;
+            }
+            if self.exchange(&found, &saved, (&shelf, end), &raw).await? {
+                gone.note(&found);
+            }
+            self.job.did(1);
+            tokio::time::sleep(Duration::from_millis(cost * 9)).await;
+        }
+        self.recovery.write().await
+    }
+
+    /// Answers whether it is back.
+    async fn exchange(
+        &mut self,
+        found: &Found<u64>,
+        saved: &Saved,
+        to: (&Shelf, End),
+        raw: &[u8],
+    ) -> Result<bool> {
+        let number = found.what;
+        let exchanged =
+            self.broker.exchange(&found.shelf, &found.raw, found.reach(), to, raw).await?;
+        match exchanged {
             Exchanged::Done => {
                 self.outcome.restored += 1;
                 self.recovery.note(&Record::Restored(vec![number]));
@@ -170,7 +231,7 @@ impl Putting<'_> {
                 self.outcome.warnings.push(Warning::twice(saved.uuid.clone()));
             }
         }
-        self.recovery.write().await
+        Ok(exchanged == Exchanged::Done)
     }
 
     fn destination(&self, saved: &Saved) -> (Shelf, End) {
