@@ -15,6 +15,9 @@ for _, actions in ipairs({
   require("lazycelery.actions.page"),
   require("lazycelery.actions.rows"),
   require("lazycelery.act.events").actions,
+  require("lazycelery.act.export").actions,
+  require("lazycelery.act.queues").actions,
+  require("lazycelery.act.undo").actions,
 }) do
   M.list = vim.tbl_extend("error", M.list, actions)
 end

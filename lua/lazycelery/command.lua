@@ -34,25 +34,7 @@ local function detail(view, what, key, mods)
   require("lazycelery").open(view, { key = key, mods = mods })
 end
 
---- Values that open views hold, for completion: nothing is asked for.
----@param noun string
----@param field string
----@return string[]
-local function seen(noun, field)
-  local found = {}
-  for _, view in ipairs(require("lazycelery.view").all()) do
-    if view.def.noun == noun then
-      for _, row in pairs(view.rows) do
-        if type(row[field]) == "string" then
-          found[row[field]] = true
-        end
-      end
-    end
-  end
-  local names = vim.tbl_keys(found)
-  table.sort(names)
-  return names
-end
+local seen = require("lazycelery.registry").seen
 
 ---@type table<string, lazycelery.Subcommand>
 M.subcommands = {

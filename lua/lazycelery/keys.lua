@@ -28,6 +28,7 @@ M.everywhere = {
   { "[v", "previous_view" },
   { "gb", "environment" },
   { "ce", "events" },
+  { "u", "undo" },
   { "g?", "help" },
   { "<F1>", "help" },
 }

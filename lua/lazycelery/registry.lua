@@ -38,4 +38,24 @@ function M.find(wanted)
   end
 end
 
+--- Values that open views hold, for completion: nothing is asked for.
+---@param noun string
+---@param field string
+---@return string[]
+function M.seen(noun, field)
+  local found = {}
+  for _, view in ipairs(M.all()) do
+    if view.def.noun == noun then
+      for _, row in pairs(view.rows) do
+        if type(row[field]) == "string" then
+          found[row[field]] = true
+        end
+      end
+    end
+  end
+  local names = vim.tbl_keys(found)
+  table.sort(names)
+  return names
+end
+
 return M

@@ -5,7 +5,7 @@
 ---@class lazycelery.Error
 ---@field code integer
 ---@field message string
----@field data? { kind: string, position?: integer, expected?: string, locked?: string }
+---@field data? { kind: string, position?: integer, expected?: string, locked?: string, path?: string }
 
 ---@class lazycelery.FeedEvent
 ---@field result? lazycelery.FeedResult

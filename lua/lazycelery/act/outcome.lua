@@ -21,6 +21,22 @@ function M.failed(err)
   vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
 end
 
+--- What should be known of what was done: some warnings, and how many others.
+---@param warnings { uuid?: string, text: string }[]?
+function M.warn(warnings)
+  local texts = {}
+  for i, warning in ipairs(warnings or {}) do
+    if i > NAMES then
+      texts[i] = ("and %s"):format(format.plural(#warnings - NAMES, "other warning"))
+      break
+    end
+    texts[i] = (warning.uuid and warning.uuid .. ": " or "") .. warning.text
+  end
+  if #texts > 0 then
+    vim.notify(table.concat(texts, "\n"), vim.log.levels.WARN)
+  end
+end
+
 --- Some names, and how many others.
 ---@param names string[]
 ---@return string

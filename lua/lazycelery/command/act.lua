@@ -10,6 +10,8 @@ local function current()
   return view
 end
 
+local seen = require("lazycelery.registry").seen
+
 ---@type table<string, lazycelery.Subcommand>
 return {
   events = {
@@ -33,6 +35,49 @@ return {
     end,
     complete = function()
       return { "on", "off" }
+    end,
+  },
+  purge = {
+    description = "remove all that waits in a queue, after asking; or in those of a range",
+    arguments = "<queue>",
+    rows = true,
+    run = function(rest, _, given)
+      local view = current()
+      if not view then
+        return
+      elseif given.range or rest == "" then
+        return require("lazycelery.actions").run(
+          "purge",
+          { range = given.range, bang = given.bang }
+        )
+      end
+      local press = require("lazycelery.actions").press("purge", view, { bang = given.bang })
+      press.ids = { rest }
+      if not require("lazycelery.act.ask").resume(view, press) then
+        require("lazycelery.act.queues").purge(view, press, { rest })
+      end
+    end,
+    complete = function()
+      return seen("queue", "name")
+    end,
+  },
+  undo = {
+    description = "undo the last purge, deletion or move",
+    run = function(_, _, given)
+      require("lazycelery.actions").run("undo", { bang = given.bang })
+    end,
+  },
+  export = {
+    description = "all tasks that match, to a file; `:LazyCelery!` overwrites it",
+    arguments = "<file>",
+    run = function(rest, _, given)
+      local view = current()
+      if view then
+        require("lazycelery.act.export").export(view, rest ~= "" and rest or nil, given.bang)
+      end
+    end,
+    complete = function(rest)
+      return vim.fn.getcompletion(rest, "file")
     end,
   },
 }

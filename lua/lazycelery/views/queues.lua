@@ -160,7 +160,7 @@ return {
     },
     { field = "empty_in", title = "EMPTY IN", rank = 5, min = 14, flex = true, format = empty_in },
   },
-  keys = {},
+  keys = { { "X", "purge" }, { "cm", "move" } },
   open = function(row)
     return "messages", row.name
   end,

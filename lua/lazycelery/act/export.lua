@@ -1,0 +1,94 @@
+--- All tasks that match, to a file. The server writes it, where it runs.
+local ask = require("lazycelery.act.ask")
+local format = require("lazycelery.format")
+local job = require("lazycelery.act.job")
+local outcome = require("lazycelery.act.outcome")
+
+local M = {}
+
+---@param path string as typed
+---@return string
+local function absolute(path)
+  return vim.fn.fnamemodify(vim.fs.normalize(path), ":p")
+end
+
+---@param result table
+---@return string
+local function sentence(result)
+  if not result.path then
+    return "Stopped: no file was written"
+  end
+  local path = vim.fn.fnamemodify(result.path, ":~:.")
+  local parts = {
+    ("Exported %s to %s (%s)"):format(
+      format.plural(result.rows, "task"),
+      path,
+      format.bytes(result.bytes)
+    ),
+  }
+  if result.undecided then
+    table.insert(parts, format.count(result.undecided) .. " lack what the filter asks for")
+  end
+  if result.incomplete then
+    table.insert(parts, "not all was looked at: " .. table.concat(result.incomplete, ", "))
+  end
+  return table.concat(parts, "; ")
+end
+
+--- Writes what the view's filter lets through.
+---@param view lazycelery.View
+---@param path string
+---@param overwrite boolean
+local function write(view, path, overwrite)
+  local params = { path = path, filter = view.filter, overwrite = overwrite }
+  local options = { title = "Exporting tasks", view = view }
+  job.run(view.id.environment, "task/export", params, options, function(err, result)
+    if err and err.data and err.data.kind == "exists" then
+      local yes = "Yes, overwrite " .. err.data.path
+      return ask.choose(view, "Overwrite?", {
+        {
+          yes,
+          function()
+            write(view, path, true)
+          end,
+        },
+      })
+    elseif err then
+      return outcome.failed(err)
+    end
+    outcome.say(sentence(result))
+    outcome.warn(result.warnings)
+  end)
+end
+
+--- Exports the tasks of a view; without a path it is asked for.
+---@param view lazycelery.View
+---@param path? string
+---@param bang? boolean overwrites
+function M.export(view, path, bang)
+  if view.def.noun ~= "task" or view.def.layout ~= "list" then
+    return outcome.say("lazycelery: export is of tasks; g2 shows them", vim.log.levels.WARN)
+  elseif path then
+    return write(view, absolute(path), bang or false)
+  end
+  local what = view.total and format.plural(view.total, "task") or "the tasks"
+  local prompt = ("Export %s to (.csv, .json, .jsonl): "):format(what)
+  local name = ("tasks-%s.csv"):format(os.date("%Y-%m-%d"))
+  vim.ui.input({ prompt = prompt, default = name, completion = "file" }, function(text)
+    if text and vim.trim(text) ~= "" then
+      write(view, absolute(vim.trim(text)), bang or false)
+    end
+  end)
+end
+
+---@type table<string, lazycelery.Action>
+M.actions = {
+  export = {
+    description = "export all that match to a file",
+    run = function(view, press)
+      M.export(view, nil, press.bang)
+    end,
+  },
+}
+
+return M
