@@ -64,6 +64,8 @@ enum Heard {
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     result: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
@@ -131,6 +133,10 @@ impl Call {
                 Ok(Heard::End) | Err(_) => return FAILED,
             };
             let Ok(message) = serde_json::from_str::<Message>(&message) else { return FAILED };
+            // How far an action is, which is told unasked where it takes long, is no answer.
+            if message.method.as_deref() == Some("$/progress") {
+                continue;
+            }
             let (result, error) = match message.params {
                 Some(notification) => (notification.result, notification.error),
                 None => (message.result, message.error),

@@ -1,7 +1,7 @@
 //! Actions as jobs: their progress, their end before and after that of who asked for them.
 
 use crate::support::redis::Redis;
-use crate::support::server::Server;
+use crate::support::server::{Server, command};
 use crate::support::wait::wait_until;
 use serde_json::{Value, json};
 use std::fs;
@@ -141,4 +141,19 @@ fn the_end_of_the_process_waits_for_what_a_job_has_in_hand() {
         wait_until("its end", || !Path::new(&format!("/proc/{}/fd/0", server.pid())).exists());
         assert_eq!(outcomes(&home), told, "{timeout}");
     }
+}
+
+/// What takes longer than a second tells its progress unasked: that is no answer.
+#[test]
+fn a_call_that_takes_long_prints_its_answer_alone() {
+    let redis = Redis::start();
+    redis.command::<u64>(&["RPUSH", "celery", "a", "b", "c"]);
+    let home = tempfile::tempdir().unwrap();
+    let params = json!({ "queue": "celery", "rate": 1 }).to_string();
+    let mut call = command(home.path());
+    call.args(["--broker", &redis.url(0), "call", "queue/purge", &params]);
+    let output = call.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["purged"], 3, "{answer}");
 }
