@@ -108,7 +108,10 @@ local function empty(view, environment, how, all)
     undo.push(environment, removals)
     outcome.say(sentence(how, all))
     for _, one in ipairs(all) do
-      outcome.warn(one.result and one.result.warnings or {})
+      outcome.warn(vim.tbl_filter(function(warning)
+        -- That stood in the question.
+        return warning.kind ~= "no_consumer"
+      end, one.result and one.result.warnings or {}))
     end
   end
   local go ---@type fun(i: integer, more?: table)
@@ -242,6 +245,9 @@ local function ways(view, environment, all, others)
     local yes = ("Yes, move %s to %s"):format(format.plural(total(all), "message"), row.name)
     if (row.messages or 0) > 0 then
       yes = ("%s, behind %s"):format(yes, format.count(row.messages))
+    end
+    if row.consumers == 0 then
+      yes = yes .. "; no worker reads it"
     end
     local how = {
       method = "queue/move",

@@ -17,6 +17,7 @@ use crate::error::Error;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::time::Duration;
 
 impl Warning {
     /// Somebody took both a message and its copy.
@@ -62,6 +63,14 @@ const STEP: u64 = 5;
 fn blocking(cost: u64, accepted: bool) -> Option<String> {
     let refused = cost > STEP && !accepted;
     refused.then(|| format!("it would block the broker for {cost} ms: `accept_blocking` lets it"))
+}
+
+/// Leaves the broker to others for nine times as many milliseconds as a step took. Even the shortest
+/// sleep takes one, so a step that took none is followed by none.
+async fn rest(cost: u64) {
+    if cost > 0 {
+        tokio::time::sleep(Duration::from_millis(cost * 9)).await;
+    }
 }
 
 /// What was left alone, because it is no list.

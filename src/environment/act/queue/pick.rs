@@ -5,7 +5,7 @@
 
 use super::find::{Found, find};
 use super::readdress::readdressed;
-use super::{Refused, Skipped, Warning, blocking, foreign};
+use super::{Refused, Skipped, Warning, blocking, foreign, rest};
 use crate::broker::{End, Exchanged, Shelf};
 use crate::celery::TaskMessage;
 use crate::environment::act::Job;
@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 /// Messages that are saved together, and about how many bytes.
 const STEP: usize = 100;
@@ -270,8 +269,7 @@ impl<'a> Picking<'a> {
                 if !self.remove_one(&found, number, copy).await? {
                     again.push(found.what.name);
                 }
-                let rest = Duration::from_millis(found.cost() * 9);
-                tokio::time::sleep(rest).await;
+                rest(found.cost()).await;
             }
         }
         Ok(Some(again))

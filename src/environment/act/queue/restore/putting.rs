@@ -5,11 +5,10 @@ use crate::broker::{Broker, End, Exchanged, Put, Shelf};
 use crate::environment::act::Job;
 use crate::environment::act::queue::find::Found;
 use crate::environment::act::queue::readdress::readdressed;
-use crate::environment::act::queue::{Skipped, Warning, blocking};
+use crate::environment::act::queue::{Skipped, Warning, blocking, rest};
 use crate::environment::act::recovery::{Copy, Index, Raw, Record, Recovery, Saved};
 use crate::error::Result;
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 /// Messages that are put back at once, and about how many bytes.
 const STEP: usize = 250;
@@ -201,7 +200,7 @@ impl Putting<'_> {
                 gone.note(&found);
             }
             self.job.did(1);
-            tokio::time::sleep(Duration::from_millis(cost * 9)).await;
+            rest(cost).await;
         }
         self.recovery.write().await
     }
