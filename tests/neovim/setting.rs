@@ -143,7 +143,8 @@ fn keys_of_terminal_uis_are_there_for_who_asks_and_the_help_says_so() {
     nvim.keys("<Tab>");
     expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-tasks\"");
     nvim.keys("?");
-    let help = nvim.wait_for_screen("Tasks: keys");
+    nvim.wait_for_screen("Tasks: keys");
+    let help = lines(&mut nvim);
     assert!(help.lines().any(|line| line.contains("g1 1")), "{help}");
     nvim.keys("q");
     nvim.keys("f");
