@@ -51,9 +51,9 @@ vim.api.nvim_create_autocmd({ "BufWinEnter", "BufEnter" }, {
 vim.api.nvim_create_autocmd("BufWriteCmd", {
   group = group,
   pattern = "lazycelery://*",
-  desc = "Views are for reading",
-  callback = function()
-    vim.notify("lazycelery: a view is for reading; nothing was written", vim.log.levels.WARN)
+  desc = "Ask what a write is to do",
+  callback = function(event)
+    require("lazycelery.act.write").asked(event)
   end,
 })
 

@@ -1,0 +1,184 @@
+--- Buffers of ours that can be written, and whether a write of one is meant. 'autowrite', `:wa` typed
+--- elsewhere, autosave plugins and timers write buffers as well: what goes to a cluster goes because
+--- somebody asked for it, in the window they look at. Knows nothing of what is written.
+local M = {}
+
+---@class lazycelery.Writer
+---@field write fun(buf: integer, quit: boolean) outside of autocommands; `quit`: it was to be left, too
+---@field accident fun(buf: integer, why: string)
+
+--- What was pressed last, until Neovim waits for more.
+---@class lazycelery.Press
+---@field key string
+---@field buf integer where
+---@field win integer
+---@field command? string full name of the Ex command that it finished
+
+local writers = {} ---@type table<integer, lazycelery.Writer>
+local noted = {} ---@type table<integer, true> buffers whose user was told of a write that was none
+local press ---@type lazycelery.Press?
+local watching = false
+
+--- Commands that write because they were told to. With 'autowrite' others do, too: `:make`, `:!`.
+local writes = {
+  write = true,
+  update = true,
+  wall = true,
+  wnext = true,
+  wNext = true,
+  wprevious = true,
+}
+local quits = { wq = true, wqall = true, xit = true, exit = true, xall = true }
+--- They write where the user answers so, under 'confirm'.
+local asks = { quit = true, qall = true, quitall = true, close = true }
+
+---@return string?
+local function command()
+  local ok, parsed = pcall(vim.api.nvim_parse_cmd, vim.fn.getcmdline(), {})
+  return ok and parsed.cmd or nil
+end
+
+--- Notes each key with its place. A scheduled callback runs when Neovim waits again: what runs before
+--- that, runs because of the key.
+local function watch()
+  if watching then
+    return
+  end
+  watching = true
+  vim.on_key(function(key, typed)
+    if typed and typed ~= "" then
+      local mine = {
+        key = typed,
+        buf = vim.api.nvim_get_current_buf(),
+        win = vim.api.nvim_get_current_win(),
+      }
+      press = mine
+      vim.schedule(function()
+        if press == mine then
+          press = nil
+        end
+      end)
+    end
+    if press and key == "\r" and vim.fn.getcmdtype() == ":" then
+      press.command = command()
+    end
+  end, vim.api.nvim_create_namespace("lazycelery.write"))
+end
+
+--- Whether an autocommand that is not ours is being carried out.
+---@return boolean
+local function in_autocommand()
+  local found = 0
+  local stack = vim.fn.expand("<stack>") --[[@as string]]
+  for _, entry in ipairs(vim.split(stack, "..", { plain = true })) do
+    -- What stands around the name of the event is in the user's language.
+    local is_code = vim.startswith(entry, "function ") or vim.startswith(entry, "script ")
+    for word in (is_code and "" or entry):gmatch("%a+") do
+      if vim.fn.exists("##" .. word) == 1 then
+        found = found + 1
+        break
+      end
+    end
+  end
+  return found > 1
+end
+
+---@param last lazycelery.Press
+---@return boolean
+local function is_automatic(last)
+  if not (vim.o.autowrite or vim.o.autowriteall) then
+    return false
+  end
+  local name = last.command
+  local asked = asks[name] and not vim.o.autowriteall
+  -- A command of the user's own may write.
+  local written = not name or writes[name] or quits[name] or asked or name:find("^%u")
+  return not written or last.key == "\26"
+end
+
+--- Whether a write is meant: of the current buffer in a normal window, by its own name, because a key
+--- was pressed there.
+---@param buf integer
+---@param event { match: string } of BufWriteCmd
+---@return boolean
+---@return string? why not
+function M.meant(buf, event)
+  if event.match ~= vim.api.nvim_buf_get_name(buf) then
+    return false, "it was to be written under another name"
+  elseif in_autocommand() then
+    return false, "an autocommand wrote it"
+  elseif not press then
+    return false, "no key was pressed to write it"
+  end
+  local win = vim.api.nvim_get_current_win()
+  if
+    vim.api.nvim_get_current_buf() ~= buf
+    or press.buf ~= buf
+    or press.win ~= win
+    or vim.fn.win_gettype(win) ~= ""
+  then
+    return false, "it was written from elsewhere"
+  elseif is_automatic(press) then
+    return false, "'autowrite' wrote it"
+  end
+  return true
+end
+
+--- Says, once until the next write that is meant, that nothing was sent.
+---@param buf integer
+---@param why string
+function M.unsent(buf, why)
+  if noted[buf] then
+    return
+  end
+  noted[buf] = true
+  local name = vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buf), ":t")
+  vim.schedule(function()
+    vim.notify(
+      ("lazycelery: unsent: %s (%s); :w in its window sends it"):format(name, why),
+      vim.log.levels.WARN
+    )
+  end)
+end
+
+--- Makes a buffer one that can be written. `accident` hears of writes that are not meant; without it
+--- they are noted.
+---@param buf integer
+---@param write fun(buf: integer, quit: boolean)
+---@param accident? fun(buf: integer, why: string)
+function M.able(buf, write, accident)
+  watch()
+  vim.bo[buf].buftype = "acwrite"
+  writers[buf] = { write = write, accident = accident or M.unsent }
+  vim.api.nvim_create_autocmd({ "BufUnload", "BufWipeout" }, {
+    buffer = buf,
+    once = true,
+    callback = function()
+      writers[buf], noted[buf] = nil, nil
+    end,
+  })
+end
+
+--- `BufWriteCmd` of any buffer of ours. Whatever it leads to comes after it, and `modified` stays.
+---@param event { buf: integer, match: string }
+function M.asked(event)
+  local buf = event.buf
+  local writer = writers[buf]
+  if not writer then
+    return vim.notify("lazycelery: a view is for reading; nothing was written", vim.log.levels.WARN)
+  end
+  local meant, why = M.meant(buf, event)
+  if not meant then
+    return writer.accident(buf, assert(why))
+  end
+  noted[buf] = nil
+  local last = assert(press)
+  local quit = quits[last.command] or asks[last.command] or last.key == "Z" or false
+  vim.schedule(function()
+    if writers[buf] == writer then
+      writer.write(buf, quit)
+    end
+  end)
+end
+
+return M
