@@ -9,6 +9,7 @@ use crate::json;
 use crate::message::{self, Message};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// A body without links.
@@ -263,11 +264,13 @@ pub fn check_header(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// Celery's own headers aside, those that a message carries, as their JSON text. Stamps are those
-/// of its workflow.
+/// of its workflow, where it has any.
 pub fn custom_headers(headers_json: &str) -> Vec<(String, String)> {
     let members = json::members(headers_json).unwrap_or_default().into_iter();
     let custom = members.filter(|(name, value)| {
-        !OWN_HEADERS.contains(&name.as_str()) && *value != "null" && !is_death(name)
+        let unstamped = name == "stamps" && *value == "{}";
+        let ours = OWN_HEADERS.contains(&name.as_str()) || unstamped;
+        !ours && *value != "null" && !is_death(name)
     });
     custom.map(|(name, value)| (name, value.to_owned())).collect()
 }
@@ -275,6 +278,13 @@ pub fn custom_headers(headers_json: &str) -> Vec<(String, String)> {
 /// What a broker wrote when it gave a message up.
 fn is_death(name: &str) -> bool {
     name == "x-death" || name.starts_with("x-first-death-") || name == "x-delivery-count"
+}
+
+/// The members of an object that was looked over, each as its text; of a name that stands twice, the
+/// last, as Python has it.
+pub fn members(text: &str) -> BTreeMap<String, String> {
+    let members = json::members(text).unwrap_or_default().into_iter();
+    members.map(|(name, value)| (name, value.to_owned())).collect()
 }
 
 /// Looks over the text of arguments: `args` are an array, keyword arguments an object.

@@ -163,6 +163,9 @@ fn f11_f19_what_would_stop_a_worker_is_not_sent() {
         (json!({ "kwargs_json": "{\"a\": 1,\n \"b\": }" }), "at line 2, column 7"),
         (json!({ "args": [], "args_json": "[]" }), "one of them is enough"),
         (json!({ "name": "" }), "`name` is empty"),
+        (json!({ "headers_json": "{\"a\": 1,\n}" }), "`headers_json`: "),
+        (json!({ "headers_json": "{\"id\": 7}" }), "`id` is Celery's own"),
+        (json!({ "headers": {}, "headers_json": "{}" }), "one of them is enough"),
     ] {
         let mut params = json!({ "name": "lab.add" });
         params.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
@@ -183,6 +186,51 @@ fn f11_f19_what_would_stop_a_worker_is_not_sent() {
         (&found[0]["headers"]["eta"], &found[0]["headers"]["expires"]),
         (&Value::Null, &Value::Null)
     );
+}
+
+/// What an editor changes of a task is changed, and nothing else.
+#[test]
+fn in_place_of_another_it_keeps_what_was_not_given() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    let mut sender = Sender::start(&redis, App::Default);
+    let options = json!({
+        "time_limit": 60, "shadow": "seen", "ignore_result": true, "expires": 3600,
+        "headers": { "tenant": { "id": 1.50 } }, "queue": "celery",
+    });
+    let old = sender.send_with("lab.add", json!([1, 2]), options);
+    wait_for_task(&mut server, &old, |task| task["message"].is_object());
+    let seen = server.call("task/get", json!([old])).unwrap();
+    assert_eq!(seen["message"]["own_headers_json"], "{\"tenant\": {\"id\": 1.5}}", "{seen}");
+
+    let text = "{\"tenant\": {\"id\":  9007199254740993}, \"t\": 1.0, \"t\": 2.0}";
+    let params = json!({
+        "name": "lab.add", "args_json": "[3]", "headers_json": text, "retry_of": old,
+    });
+    let mut dry = params.clone();
+    dry["dry_run"] = json!(true);
+    let foreseen = server.call("task/send", dry).unwrap();
+    assert_eq!(foreseen["dropped"], json!(["expires"]), "{foreseen}");
+    assert_eq!(foreseen["warnings"][0]["kind"], "waiting", "{foreseen}");
+    server.call("task/send", params).unwrap();
+    let raw: Vec<String> = redis.command(&["LRANGE", "celery", "0", "0"]);
+    for kept in
+        ["9007199254740993", "\"t\":2.0", "\"ignore_result\":true", "\"timelimit\":[60,null]"]
+    {
+        let plain = raw[0].replace(' ', "");
+        assert!(plain.contains(kept), "{kept}: {plain}");
+    }
+    let sent = &messages(&redis, "celery")[0];
+    assert_eq!(
+        (&sent["headers"]["shadow"], &sent["headers"]["expires"]),
+        (&json!("seen"), &Value::Null)
+    );
+
+    let other = json!({ "name": "lab.echo", "retry_of": old, "time_limit": 5 });
+    server.call("task/send", other).unwrap();
+    let sent = &messages(&redis, "celery")[0];
+    assert_eq!(sent["headers"]["shadow"], Value::Null, "another task shows its own name");
+    assert_eq!(sent["headers"]["timelimit"], json!([5, null]));
 }
 
 #[test]

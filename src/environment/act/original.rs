@@ -1,13 +1,18 @@
 //! What is known of a task that another one is to be sent in place of.
 
 use crate::celery::TaskMessage;
-use crate::celery::send::Body;
+use crate::celery::send::{Body, Sending};
 use crate::environment::Environment;
 use crate::environment::queues::LOOK_BYTES;
 use crate::error::Result;
+use crate::json;
 use crate::message::Message;
 use crate::state::{Place, Source};
+use serde_json::Value;
 use std::collections::HashSet;
+
+/// What may follow a task.
+pub(super) const LINKS: [&str; 4] = ["callbacks", "errbacks", "chain", "chord"];
 
 /// As the state knows it.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +37,46 @@ pub(super) struct Original {
     pub headers: Option<String>,
     /// What follows it, where its message was seen: none, or the text.
     pub links: Option<Option<String>>,
+}
+
+impl Original {
+    /// What binds it to its time and its workflow; `unknown` where its message, which took the links
+    /// with it, was never seen.
+    pub fn ties(&self, links: Option<Option<&str>>) -> Vec<&'static str> {
+        let mut ties = Vec::new();
+        ties.extend(self.expires.map(|_| "expires"));
+        ties.extend(self.group_id.as_ref().map(|_| "group"));
+        match links {
+            None => ties.push("unknown"),
+            Some(links) => {
+                let links = links.unwrap_or_default();
+                ties.extend(LINKS.into_iter().filter(|name| link(links, name).is_some()));
+            }
+        }
+        ties
+    }
+}
+
+/// What stands in a message's links under a name.
+pub(super) fn link<'text>(links: &'text str, name: &str) -> Option<&'text str> {
+    let members = json::members(links).unwrap_or_default();
+    let found = members.into_iter().rev().find(|(known, _)| known == name);
+    found.map(|(_, link)| link).filter(|link| !matches!(*link, "null" | "[]"))
+}
+
+/// Takes over what a message says beside its arguments, where nothing was given.
+pub(super) fn take_options(task: &mut Sending, headers_json: &str) {
+    let Ok(Value::Object(headers)) = json::value(headers_json.as_bytes()) else { return };
+    let text = |name: &str| headers.get(name).and_then(Value::as_str).map(str::to_owned);
+    if text("task").is_none_or(|name| name == task.name) {
+        task.shadow = task.shadow.take().or_else(|| text("shadow"));
+    }
+    let ignored = || headers.get("ignore_result").and_then(Value::as_bool);
+    task.ignore_result = task.ignore_result.or_else(ignored);
+    let limits = headers.get("timelimit").and_then(Value::as_array).map(Vec::as_slice);
+    if let (Some([hard, soft]), [Value::Null, Value::Null]) = (limits, &task.timelimit) {
+        task.timelimit = [hard.clone(), soft.clone()];
+    }
 }
 
 /// A task's message in the hands of a worker.

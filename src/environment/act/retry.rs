@@ -4,7 +4,7 @@
 //! refused holds up no other. What ties it to a workflow is dropped and named: its group and chord have
 //! counted it already, and what follows in a chain has a result of its own by now.
 
-use super::original::Original;
+use super::original::{LINKS, Original, link, take_options};
 use super::select::Which;
 use super::send::check_id;
 use super::{Action, Job, Preview, Refused, Warning};
@@ -12,7 +12,6 @@ use crate::celery::send::{Body, Sending, custom_headers};
 use crate::celery::{TaskMessage, literal, send};
 use crate::environment::{Environment, Need};
 use crate::error::{Error, Result};
-use crate::json;
 use crate::state::{Place, Source};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -202,7 +201,8 @@ impl Retry {
         task.kwargsrepr = original.kwargsrepr.clone().filter(|_| self.kwargs.is_none());
         let headers = message.map(|found| &found.headers_json).or(original.headers.as_ref());
         if let Some(headers) = headers {
-            take_headers(&mut task, headers);
+            task.headers = custom_headers(headers);
+            take_options(&mut task, headers);
         }
         let dropped = self.drop_ties(&mut task, &original, message);
         Ok(Plan { task, source, dropped, warnings })
@@ -300,38 +300,25 @@ impl Retry {
         original: &Original,
         message: Option<&TaskMessage>,
     ) -> Vec<&'static str> {
-        let mut dropped = Vec::new();
         let eta = original.eta.and_then(send::moment).filter(|eta| *eta > Timestamp::now());
         task.eta = match self.countdown {
             Some(countdown) => Some(Timestamp::now() + countdown),
             None => eta,
         };
-        dropped.extend(original.expires.map(|_| "expires"));
-        dropped.extend(original.group_id.as_ref().map(|_| "group"));
         let links = match message {
-            Some(found) => Some(found.links().map(str::to_owned)),
-            None => original.links.clone(),
+            Some(found) => Some(found.links()),
+            None => original.links.as_ref().map(Option::as_deref),
         };
-        let Some(links) = links else {
-            // Its message was never seen, and took them with it.
-            dropped.push("unknown");
-            return dropped;
-        };
-        let links = links.unwrap_or_default();
+        let mut dropped = original.ties(links);
+        let Some(links) = links else { return dropped };
         let mut kept = Vec::new();
-        for name in ["callbacks", "errbacks", "chain", "chord"] {
-            let members = json::members(&links).unwrap_or_default();
-            let link = members.into_iter().rev().find(|(known, _)| known == name);
-            let link = link.map(|(_, link)| link).filter(|link| !matches!(*link, "null" | "[]"));
-            match link {
-                Some(link) if self.keep_links && name != "chord" => {
-                    kept.push(format!("\"{name}\": {link}"));
-                }
-                link => {
-                    dropped.extend(link.map(|_| name));
-                    kept.push(format!("\"{name}\": null"));
-                }
+        for name in LINKS {
+            let link = link(links.unwrap_or_default(), name);
+            let link = link.filter(|_| self.keep_links && name != "chord");
+            if link.is_some() {
+                dropped.retain(|dropped| *dropped != name);
             }
+            kept.push(format!("\"{name}\": {}", link.unwrap_or("null")));
         }
         match &mut task.body {
             Body::Json { embed, .. } => *embed = Some(format!("{{{}}}", kept.join(", "))),
@@ -360,19 +347,6 @@ impl Stopped {
 impl From<Refused> for Stopped {
     fn from(refused: Refused) -> Self {
         Stopped { refused, lost: None }
-    }
-}
-
-/// Takes over what a message says beside its arguments.
-fn take_headers(task: &mut Sending, headers_json: &str) {
-    task.headers = custom_headers(headers_json);
-    let Ok(Value::Object(headers)) = json::value(headers_json.as_bytes()) else { return };
-    task.shadow = headers.get("shadow").and_then(Value::as_str).map(str::to_owned);
-    task.ignore_result = headers.get("ignore_result").and_then(Value::as_bool);
-    if let Some([hard, soft]) =
-        headers.get("timelimit").and_then(Value::as_array).map(Vec::as_slice)
-    {
-        task.timelimit = [hard.clone(), soft.clone()];
     }
 }
 

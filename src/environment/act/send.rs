@@ -1,9 +1,11 @@
 //! `task/send`: a task, as Celery's own client would send it.
 
+use super::original::{Original, take_options};
 use super::{Action, Job, Preview, Warning};
 use crate::celery::send::{Body, Sending};
 use crate::environment::{Environment, Need};
 use crate::error::{Error, Result};
+use crate::state::Place;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -32,6 +34,9 @@ pub struct Send {
 pub struct Sent {
     pub uuid: String,
     pub queue: String,
+    /// What the task in whose place it is sent had, and it has not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
 }
@@ -50,23 +55,23 @@ impl Action for Send {
     }
 
     async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Sent> {
-        let (task, warnings) = self.prepare(environment).await?;
+        let (task, sent) = self.prepare(environment).await?;
         environment.publish(job, &task, self.retry_of.as_deref()).await?;
-        Ok(Sent { uuid: task.uuid, queue: task.queue, warnings })
+        Ok(sent)
     }
 }
 
 impl Preview for Send {
     async fn preview(self, environment: &Environment) -> Result<Sent> {
-        let (task, warnings) = self.prepare(environment).await?;
-        Ok(Sent { uuid: task.uuid, queue: task.queue, warnings })
+        self.prepare(environment).await.map(|(_, sent)| sent)
     }
 }
 
 impl Send {
-    /// The task as it will be sent, once everything about it was looked over.
-    async fn prepare(&self, environment: &Environment) -> Result<(Sending, Vec<Warning>)> {
+    /// The task as it will be sent, once everything about it was looked over, and what is said of it.
+    async fn prepare(&self, environment: &Environment) -> Result<(Sending, Sent)> {
         let mut task = self.task.clone();
+        let mut dropped = Vec::new();
         check_id(&task.uuid)?;
         let mut warnings = Vec::new();
         let mut queue = self.queue.clone();
@@ -79,6 +84,14 @@ impl Send {
             task.parent_id = Some(uuid.clone());
             task.root_id = original.root_id.clone();
             queue = queue.or(original.queue.clone());
+            dropped = original.ties(original.links.as_ref().map(Option::as_deref));
+            if task.expires.is_some() {
+                dropped.retain(|name| *name != "expires");
+            }
+            if let Some(headers) = &original.headers {
+                take_options(&mut task, headers);
+            }
+            warnings.extend(still_there(uuid, &original));
             if let Body::Json { args, kwargs, .. } = &task.body {
                 // They may hide a secret, which new ones would show to everybody (F03).
                 let same = original.args.as_ref().is_some_and(|(known, _)| is_same(known, args));
@@ -107,8 +120,19 @@ impl Send {
             let sentence = "`expires` has passed: a worker would only discard it";
             return Err(Error::InvalidParams(sentence.into()));
         }
-        Ok((task, warnings))
+        let sent = Sent { uuid: task.uuid.clone(), queue: task.queue.clone(), dropped, warnings };
+        Ok((task, sent))
     }
+}
+
+/// The task in whose place one is sent may run as well.
+fn still_there(uuid: &str, original: &Original) -> Option<Warning> {
+    let (kind, text) = match original.place? {
+        Place::Done => return None,
+        Place::Active => ("running", "it still runs"),
+        _ => ("waiting", "it still waits, and will run as well"),
+    };
+    Some(Warning::about(uuid, kind, text))
 }
 
 /// Ids are arbitrary text, but a worker that takes none stops.

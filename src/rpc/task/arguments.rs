@@ -42,14 +42,19 @@ impl Kind {
                 return Err(Error::InvalidParams(sentence));
             }
         };
-        send::check_arguments(&text, self == Kind::Args).map_err(|mistake| Error::InvalidJson {
-            parameter,
-            reason: mistake.reason,
-            line: mistake.line,
-            column: mistake.column,
-        })?;
+        check(parameter, &text, self == Kind::Args)?;
         Ok(Some(text))
     }
+}
+
+/// Looks over a parameter that is to be the text of an array, or of an object.
+pub(super) fn check(parameter: String, text: &str, array: bool) -> Result<()> {
+    send::check_arguments(text, array).map_err(|mistake| Error::InvalidJson {
+        parameter,
+        reason: mistake.reason,
+        line: mistake.line,
+        column: mistake.column,
+    })
 }
 
 /// A time as it is given: Unix seconds, or ISO 8601, which is UTC where it tells no offset.

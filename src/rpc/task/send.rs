@@ -1,7 +1,7 @@
 //! `task/send`
 
-use super::arguments::{Kind, Time};
-use crate::celery::send::{Body, Sending, check_header};
+use super::arguments::{self, Kind, Time};
+use crate::celery::send::{Body, Sending, check_header, members};
 use crate::environment::act::send::{Send, Sent};
 use crate::error::{Error, Result};
 use crate::rpc::acting::{self, Done, How, Token};
@@ -41,6 +41,8 @@ pub(super) struct Params {
     priority: Option<i64>,
     #[schemars(with = "Option<BTreeMap<String, Value>>")]
     headers: Option<BTreeMap<String, Box<RawValue>>>,
+    /// Instead of `headers`: a JSON text.
+    headers_json: Option<String>,
     uuid: Option<String>,
     /// The task in whose place it is sent.
     retry_of: Option<String>,
@@ -91,7 +93,7 @@ impl Params {
             return Call::invalid("`eta` and `countdown`: one of them is enough");
         }
         task.priority = self.priority.map(priority).transpose()?;
-        task.headers = headers(self.headers.unwrap_or_default())?;
+        task.headers = headers(self.headers, self.headers_json)?;
         task.timelimit = [
             limit("time_limit", self.time_limit)?,
             limit("soft_time_limit", self.soft_time_limit)?,
@@ -117,13 +119,29 @@ fn priority(priority: i64) -> Result<u8> {
     known.ok_or_else(|| Error::InvalidParams(format!("`priority` is 0 to 9, not {priority}")))
 }
 
-fn headers(given: BTreeMap<String, Box<RawValue>>) -> Result<Vec<(String, String)>> {
-    let checked = given.into_iter().map(|(name, value)| {
-        check_header(&name, value.get())
+/// Headers of the caller's own, each as its text; of one that stands twice, the last, as Python has it.
+fn headers(
+    given: Option<BTreeMap<String, Box<RawValue>>>,
+    text: Option<String>,
+) -> Result<Vec<(String, String)>> {
+    let headers: BTreeMap<String, String> = match (given, text) {
+        (Some(_), Some(_)) => {
+            return Call::invalid("`headers` and `headers_json`: one of them is enough");
+        }
+        (given, None) => {
+            let given = given.unwrap_or_default().into_iter();
+            given.map(|(name, value)| (name, value.get().to_owned())).collect()
+        }
+        (None, Some(text)) => {
+            arguments::check("headers_json".into(), &text, false)?;
+            members(&text)
+        }
+    };
+    for (name, value) in &headers {
+        check_header(name, value)
             .map_err(|why| Error::InvalidParams(format!("`headers`: {why}")))?;
-        Ok((name, value.get().to_owned()))
-    });
-    checked.collect()
+    }
+    Ok(headers.into_iter().collect())
 }
 
 /// A time limit, whole where it is: Celery's pools take either.

@@ -2,6 +2,7 @@
 
 use super::row::{TimesRow, text, value};
 use super::{Attempt, Entry, Envelope, Fact, Place, Source, Task, TaskRow};
+use crate::celery::send;
 use crate::celery::traceback::{Frame, frames};
 use crate::state::observation::seconds::from_micros;
 use schemars::JsonSchema;
@@ -109,6 +110,9 @@ pub struct HistoryRow<'a> {
 #[allow(missing_docs)] // the protocol's own names: `docs/protocol.md`
 pub struct MessageRow<'a> {
     pub headers_json: &'a str,
+    /// Those of them that are not Celery's, an object, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_headers_json: Option<String>,
     pub properties_json: &'a str,
     pub content_type: &'a str,
     /// Callbacks, errbacks, chain and chord, where it has any.
@@ -291,12 +295,23 @@ impl Envelope {
     fn row(&self) -> MessageRow<'_> {
         MessageRow {
             headers_json: &self.headers_json,
+            own_headers_json: own_headers(&self.headers_json),
             properties_json: &self.properties_json,
             content_type: &self.content_type,
             links_json: &self.links_json,
             bytes: self.bytes,
         }
     }
+}
+
+/// The headers that are not Celery's, as an object's text.
+fn own_headers(headers_json: &str) -> Option<String> {
+    let own = send::custom_headers(headers_json);
+    let member = |(name, value): &(String, String)| {
+        format!("{}: {value}", serde_json::Value::from(name.as_str()))
+    };
+    let members: Vec<_> = own.iter().map(member).collect();
+    (!members.is_empty()).then(|| format!("{{{}}}", members.join(", ")))
 }
 
 /// The text, or the size of one that is larger than an answer should be.
