@@ -31,7 +31,7 @@ vim.api.nvim_create_autocmd("BufReadCmd", {
   nested = true,
   desc = "Open a view of Celery",
   callback = function(event)
-    require("lazycelery.view").adopt(event.buf)
+    require("lazycelery.scheme").adopt(event.buf)
   end,
 })
 
@@ -41,10 +41,7 @@ vim.api.nvim_create_autocmd({ "BufWinEnter", "BufEnter" }, {
   nested = true,
   desc = "Set up a view that no BufReadCmd did",
   callback = function(event)
-    local views = require("lazycelery.view")
-    if not views.get(event.buf) then
-      views.adopt(event.buf)
-    end
+    require("lazycelery.scheme").ensure(event.buf)
   end,
 })
 
@@ -61,7 +58,7 @@ vim.api.nvim_create_autocmd("BufWriteCmd", {
 local function adopt()
   for _, buf in ipairs(vim.api.nvim_list_bufs()) do
     if vim.startswith(vim.api.nvim_buf_get_name(buf), "lazycelery://") then
-      return require("lazycelery.view").repair(true)
+      return require("lazycelery.scheme").restore()
     end
   end
 end

@@ -18,6 +18,7 @@ for _, actions in ipairs({
   require("lazycelery.act.export").actions,
   require("lazycelery.act.queues").actions,
   require("lazycelery.act.undo").actions,
+  require("lazycelery.act.resend").actions,
 }) do
   M.list = vim.tbl_extend("error", M.list, actions)
 end

@@ -28,7 +28,8 @@ function M.prepare(buf, spec)
   options.buftype = "nofile"
   options.swapfile = false
   options.modeline = false
-  options.undolevels = spec.modifiable and vim.o.undolevels or -1
+  -- A view that is current has a value of its own.
+  options.undolevels = spec.modifiable and vim.go.undolevels or -1
   options.bufhidden = spec.bufhidden or "hide"
   if spec.name and vim.api.nvim_buf_get_name(buf) ~= spec.name then
     pcall(vim.api.nvim_buf_set_name, buf, spec.name)

@@ -182,4 +182,28 @@ function M.default(info)
   return info.default or first
 end
 
+--- Calls `action` with the environment to use: the one that is wanted, that of the options, or the
+--- server's, once it has answered.
+---@param wanted? string
+---@param action fun(name: string)
+function M.resolve(wanted, action)
+  wanted = wanted or config.options.environment
+  if wanted then
+    return action(wanted)
+  end
+  client.request("environment/list", {}, function(err)
+    local name = not err and M.default(client.info() or {})
+    if err then
+      vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+    elseif not name then
+      vim.notify(
+        "lazycelery: no environment: set CELERY_BROKER_URL or write a configuration (:help lazycelery-first)",
+        vim.log.levels.ERROR
+      )
+    else
+      action(name)
+    end
+  end)
+end
+
 return M

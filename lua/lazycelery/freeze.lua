@@ -16,14 +16,14 @@ end
 
 --- Notes that a question about this view is open. Where a picker never answers, the view moves again
 --- after a while, and the question is over once the cursor moves.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param over? fun() what to do then, answered or not
 function M.confirm(view, over)
   view.confirming = { since = vim.uv.now(), over = over }
 end
 
 --- The question is answered, or given up.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 function M.confirmed(view)
   local open = view.confirming
   view.confirming = nil

@@ -11,28 +11,6 @@ function M.setup(options)
   config.set(options)
 end
 
---- Calls `action` with the environment to use, once the server has answered.
----@param wanted? string
----@param action fun(environment: string)
-local function with_environment(wanted, action)
-  if wanted then
-    return action(wanted)
-  end
-  client.request("environment/list", {}, function(err)
-    local name = not err and environment.default(client.info() or {})
-    if err then
-      vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
-    elseif not name then
-      vim.notify(
-        "lazycelery: no environment: set CELERY_BROKER_URL or write a configuration (:help lazycelery-first)",
-        vim.log.levels.ERROR
-      )
-    else
-      action(name)
-    end
-  end)
-end
-
 --- What is another's to run: where it throws, that is told, and nothing of ours stops.
 ---@param what string
 ---@param callback function
@@ -88,7 +66,7 @@ function M.open(view, options)
     views.open({ environment = "", view = view, filter = options.filter }, options)
     return
   end
-  with_environment(options.environment or config.options.environment, function(name)
+  environment.resolve(options.environment, function(name)
     views.open({
       environment = name,
       view = view,

@@ -5,7 +5,17 @@
 ---@class lazycelery.Error
 ---@field code integer
 ---@field message string
----@field data? { kind: string, position?: integer, expected?: string, locked?: string, path?: string }
+---@field data? lazycelery.ErrorData
+
+---@class lazycelery.ErrorData
+---@field kind string
+---@field position? integer in a filter, characters from 0
+---@field expected? string
+---@field path? string of a file that is there already, or cannot be written
+---@field locked? string the environment whose lock forbids it
+---@field parameter? string that holds JSON, and where in it the mistake is, from 1
+---@field line? integer
+---@field column? integer characters
 
 ---@class lazycelery.FeedEvent
 ---@field result? lazycelery.FeedResult
@@ -87,6 +97,7 @@
 
 ---@class uv
 ---@field now fun(): integer
+---@field random fun(bytes: integer): string?
 ---@field hrtime fun(): number
 ---@field gettimeofday fun(): integer, integer
 ---@field resident_set_memory fun(): integer
@@ -166,9 +177,15 @@
 ---@field identity fun(row: table): string? what `gy` yanks
 ---@field empty? fun(environment: lazycelery.EnvironmentRow?, id: lazycelery.ViewId): string[]
 
----@class lazycelery.View
+--- Where something is asked about, and done: a view, or a buffer that is written.
+---@class lazycelery.Asker
 ---@field buf integer
 ---@field id lazycelery.ViewId
+---@field confirming? { since: integer, over: fun()? } a question about it is open
+---@field ready? { press: lazycelery.Press, at: integer, put: fun() } a question that came late
+---@field cancel? fun(): string? ends what is under way, and says how
+
+---@class lazycelery.View: lazycelery.Asker
 ---@field def lazycelery.ViewDef
 ---@field grid lazycelery.Grid empty for a detail
 ---@field feed? lazycelery.Feed
@@ -206,8 +223,6 @@
 ---@field let_go? boolean
 ---@field pending? boolean
 ---@field scheduled? boolean
----@field confirming? { since: integer, over: fun()? } a question about it is open
----@field ready? { press: lazycelery.Press, at: integer, put: fun() } a question that came late
 ---@field paged? boolean the page of a detail was shown
 ---@field shut? table<integer, table<string, true>> sections that windows have closed
 ---@field back_in? integer window that came back to the page, and whose folds Neovim has opened
@@ -216,7 +231,6 @@
 ---@field loading? boolean more parts of an answer follow
 ---@field retrying? boolean
 ---@field reported? string the fault told last
----@field cancel? fun(): string? ends what is under way, and says how
 ---@field turn? table of the feed that is in force
 ---@field is_list boolean rows stand in the buffer, not a notice
 

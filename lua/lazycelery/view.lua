@@ -298,17 +298,6 @@ function M.row(view, line)
   return view.rows[id]
 end
 
---- Views that no event ever set up, as a restored session leaves them.
----@param asleep? boolean
-function M.repair(asleep)
-  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
-    local ours = name.parse(vim.api.nvim_buf_get_name(buf))
-    if ours and not registry.get(buf) and #window.showing(buf) > 0 then
-      M.adopt(buf, asleep)
-    end
-  end
-end
-
 freeze.watch_keys()
 highlight.set()
 

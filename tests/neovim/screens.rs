@@ -290,6 +290,41 @@ fn queues_are_purged() {
 }
 
 #[test]
+fn change_and_resend() {
+    let mut nvim = live("task", SMALL);
+    run(
+        &mut nvim,
+        "double.answers['task/get'] = cluster.task
+         double.answers['task/send'] = function(params)
+           if params.kwargs_json:find('x') then
+             return nil, { code = -32602, message = '`kwargs_json`: expected value at line 1, column 11',
+               data = { parameter = 'kwargs_json', line = 1, column = 11 } }
+           end
+           return { uuid = params.uuid, queue = params.queue, dropped = { 'group' },
+             warnings = { { kind = 'no_consumer', text = 'no worker says that it reads `high`' } } }
+         end
+         require('lazycelery.act.resend.send').uuid = function() return '9d2c6f0e-0d2c-4c58-9a57-0f3f6d1b7c02' end
+         vim.ui.select = function(items) asked = items end",
+    );
+    nvim.keys("cc");
+    nvim.wait_for_screen("kwargs:");
+    check(&mut nvim, "edit", SMALL, "live");
+    nvim.keys("g?");
+    nvim.wait_for_screen("A task to be sent");
+    check(&mut nvim, "edit", SMALL, "help");
+    nvim.keys("q:%s/9007199254740993/x/<CR>:w<CR>");
+    nvim.wait_for_screen("expected value");
+    check(&mut nvim, "edit", SMALL, "mistake");
+    nvim.keys("u:%s/740993/740992/<CR>:w<CR>");
+    nvim.wait_for_screen("1 value changed");
+    assert_eq!(
+        lab::value(&mut nvim, "asked"),
+        "{ \"No\", \"Yes, send shop.tasks.charge to high on prod\" }"
+    );
+    check(&mut nvim, "edit", SMALL, "question");
+}
+
+#[test]
 fn ascii() {
     let mut nvim = lab::start(SMALL);
     load(&mut nvim, "cluster = require('cluster')");

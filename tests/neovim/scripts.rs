@@ -30,7 +30,7 @@ macro_rules! scripts {
     };
 }
 
-scripts! { config contract folds format frame help hold name patch program state table text timeline }
+scripts! { config contract folds format frame help hold name patch program resend state table text timeline }
 
 /// The tables of the help are made from the Lua tables they describe.
 #[test]

@@ -46,7 +46,7 @@ local function key(press)
 end
 
 --- A question is open in a view: until the first answer, which alone counts.
----@param view? lazycelery.View
+---@param view? lazycelery.Asker
 ---@param answered fun(answer: string?)
 ---@param over? fun() called then, and where the question is given up
 ---@return fun(answer: string?)
@@ -68,7 +68,7 @@ local function once(view, answered, over)
 end
 
 --- Lets one of several answers be chosen, *No* first.
----@param view? lazycelery.View
+---@param view? lazycelery.Asker
 ---@param prompt string less than 50 characters, on one line
 ---@param answers { [1]: string, [2]: fun() }[] each, and what it does
 ---@param no? fun()
@@ -89,7 +89,7 @@ function M.choose(view, prompt, answers, no, over)
 end
 
 --- In production, what destroys has its name typed. Then it is done.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param question lazycelery.Question
 ---@param go fun()
 local function prove(view, question, go)
@@ -126,7 +126,7 @@ end
 local put ---@type fun(view: lazycelery.View, question: lazycelery.Question, go: fun())
 
 --- The sheet alone, to be read; `<CR>` asks again.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param question lazycelery.Question
 ---@param sheet lazycelery.Sheet
 ---@param go fun()
@@ -140,7 +140,7 @@ local function read(view, question, sheet, go)
 end
 
 --- Puts a question, now; what one line cannot say stands above it.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param question lazycelery.Question
 ---@param go fun()
 function put(view, question, go)
@@ -175,7 +175,7 @@ function put(view, question, go)
 end
 
 --- Asks, unless `!` was given; then `go` is called, or that of the answer that was chosen.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param question lazycelery.Question
 ---@param go fun()
 function M.question(view, question, go)
@@ -196,7 +196,7 @@ function M.question(view, question, go)
 end
 
 --- Puts the question that waited for this very key, on these very items.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 ---@return boolean put
 function M.resume(view, press)

@@ -22,11 +22,12 @@ local function unlock(name, opened)
 end
 
 --- Goes on with an answer, unless it is that a lock forbids it: then asks whether to lift that.
----@param view? lazycelery.View
+---@param view? lazycelery.Asker
 ---@param err? lazycelery.Error
 ---@param again fun() does it once more, unlocked
 ---@param go_on fun() for every other answer
-function M.answered(view, err, again, go_on)
+---@param declined? fun() where the lock is to stay
+function M.answered(view, err, again, go_on, declined)
   local name = err and err.data and err.data.locked
   if not name then
     return go_on()
@@ -38,6 +39,9 @@ function M.answered(view, err, again, go_on)
   end
   ask.choose(view, prompt, { { yes, opened } }, function()
     vim.notify(("lazycelery: nothing was done: %s is locked"):format(name), vim.log.levels.WARN)
+    if declined then
+      declined()
+    end
   end)
 end
 

@@ -14,7 +14,8 @@ local LOOK_S = 120
 
 ---@class lazycelery.JobOptions
 ---@field title string what goes on: `Retrying tasks`
----@field view? lazycelery.View where `<C-c>` stops it
+---@field view? lazycelery.Asker where `<C-c>` stops it
+---@field declined? fun() a lock forbids it, and is to stay: nothing was done
 
 ---@class lazycelery.Job
 ---@field heard integer when it was heard of last
@@ -117,7 +118,7 @@ function M.run(environment, method, params, options, done)
       M.run(environment, method, params, options, done)
     end, function()
       done(err, result)
-    end)
+    end, options.declined)
   end)
 end
 

@@ -16,7 +16,7 @@ local SPARE_CELLS = 14
 ---@field done integer
 ---@field total? integer
 ---@field stopping? boolean
----@field view? lazycelery.View
+---@field view? lazycelery.Asker
 ---@field over boolean
 ---@field shown boolean
 ---@field before? fun(): string?
@@ -100,7 +100,7 @@ end
 
 --- Something begins. `cancel` ends it, and may say how.
 ---@param title string
----@param view? lazycelery.View
+---@param view? lazycelery.Asker
 ---@param cancel fun(running: lazycelery.Running): string?
 ---@return lazycelery.Running
 function M.new(title, view, cancel)

@@ -1,14 +1,19 @@
 --- Buffers of ours that can be written, and whether a write of one is meant. 'autowrite', `:wa` typed
 --- elsewhere, autosave plugins and timers write buffers as well: what goes to a cluster goes because
 --- somebody asked for it, in the window they look at. Knows nothing of what is written.
+local text = require("lazycelery.text")
+
 local M = {}
+
+--- Cells of a buffer's name in a message, which is to fit on one line.
+local NAME_CELLS = 22
 
 ---@class lazycelery.Writer
 ---@field write fun(buf: integer, quit: boolean) outside of autocommands; `quit`: it was to be left, too
 ---@field accident fun(buf: integer, why: string)
 
 --- What was pressed last, until Neovim waits for more.
----@class lazycelery.Press
+---@class lazycelery.Stroke
 ---@field key string
 ---@field buf integer where
 ---@field win integer
@@ -16,7 +21,7 @@ local M = {}
 
 local writers = {} ---@type table<integer, lazycelery.Writer>
 local noted = {} ---@type table<integer, true> buffers whose user was told of a write that was none
-local press ---@type lazycelery.Press?
+local press ---@type lazycelery.Stroke?
 local watching = false
 
 --- Commands that write because they were told to. With 'autowrite' others do, too: `:make`, `:!`.
@@ -83,7 +88,7 @@ local function in_autocommand()
   return found > 1
 end
 
----@param last lazycelery.Press
+---@param last lazycelery.Stroke
 ---@return boolean
 local function is_automatic(last)
   if not (vim.o.autowrite or vim.o.autowriteall) then
@@ -104,11 +109,11 @@ end
 ---@return string? why not
 function M.meant(buf, event)
   if event.match ~= vim.api.nvim_buf_get_name(buf) then
-    return false, "it was to be written under another name"
+    return false, "it has another name"
   elseif in_autocommand() then
     return false, "an autocommand wrote it"
   elseif not press then
-    return false, "no key was pressed to write it"
+    return false, "no key was pressed for it"
   end
   local win = vim.api.nvim_get_current_win()
   if
@@ -132,12 +137,9 @@ function M.unsent(buf, why)
     return
   end
   noted[buf] = true
-  local name = vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buf), ":t")
+  local name = text.cut(vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buf), ":t"), NAME_CELLS)
   vim.schedule(function()
-    vim.notify(
-      ("lazycelery: unsent: %s (%s); :w in its window sends it"):format(name, why),
-      vim.log.levels.WARN
-    )
+    vim.notify(("lazycelery: unsent: %s: %s"):format(name, why), vim.log.levels.WARN)
   end)
 end
 

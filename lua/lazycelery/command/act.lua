@@ -12,6 +12,14 @@ end
 
 local seen = require("lazycelery.registry").seen
 
+--- The environment that a command is about: that of the view it is given in, if it is of one.
+---@return string?
+local function here()
+  local view = require("lazycelery.view").get()
+  local edit = require("lazycelery.act.resend.edit").get(vim.api.nvim_get_current_buf())
+  return edit and edit.id.environment or view and require("lazycelery.view").environment(view)
+end
+
 ---@type table<string, lazycelery.Subcommand>
 return {
   events = {
@@ -78,6 +86,22 @@ return {
     end,
     complete = function(rest)
       return vim.fn.getcompletion(rest, "file")
+    end,
+  },
+  send = {
+    description = "a new task, written in a buffer, or with its arguments after it",
+    arguments = "<task> [json]",
+    run = function(rest, mods, given)
+      require("lazycelery.environment").resolve(here(), function(environment)
+        require("lazycelery.act.resend").send(environment, rest, { mods = mods, bang = given.bang })
+      end)
+    end,
+    complete = function(rest)
+      if rest:find("%s") then
+        return {}
+      end
+      local environment = here() or require("lazycelery.environment").names()[1]
+      return environment and require("lazycelery.act.resend.names").known(environment) or {}
     end,
   },
 }

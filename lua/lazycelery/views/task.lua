@@ -352,7 +352,7 @@ return {
     workflow(page, row, context)
     message(page, row)
   end,
-  keys = { { "gY", "yank_arguments" }, { "gq", "quickfix" } },
+  keys = { { "cc", "change" }, { "gY", "yank_arguments" }, { "gq", "quickfix" } },
   up = "tasks",
   open = function(_, item)
     if item and item.task then

@@ -205,7 +205,7 @@ return {
     },
     { field = "result", title = "RESULT", rank = 5, min = 20, flex = true, format = outcome },
   },
-  keys = { { "gY", "yank_arguments" }, { "gX", "export" } },
+  keys = { { "cc", "change" }, { "gY", "yank_arguments" }, { "gX", "export" } },
   open = function(row)
     return "task", row.uuid
   end,
