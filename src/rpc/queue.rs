@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::state::{Noun, QueueRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// A `*_json` text above this many bytes is absent and its size told.
 const CUT: usize = 256 << 10;
@@ -148,22 +148,40 @@ async fn messages(params: Messages, call: Call) -> Result<Page> {
     environment.fresh(&[Look::Names]).await?;
     let peek = environment.peek(&params.queue, params.offset, limit).await?;
     let read = peek.messages.len();
-    let mut taken = HashSet::new();
+    let mut keys = Keys::default();
     let rows = peek.messages.into_iter().enumerate().map(|(at, (step, raw))| {
         let position = (params.offset + at) as u64;
         let message = TaskMessage::from_element(&raw);
-        let mut key = environment::message_key(&message, &raw);
-        if taken.contains(&key) {
-            // A tag that stands twice is no name for the second; neither are bytes that do.
-            key = environment::fingerprint(&raw);
-            if taken.contains(&key) {
-                key = format!("{key}#{position}");
-            }
-        }
-        taken.insert(key.clone());
+        let key = keys.next(&message, &raw);
         row(key, message, position, step, params.full)
     });
     Ok(Page { rows: rows.collect(), total: peek.total, exact: !peek.cut || read == limit })
+}
+
+/// Names for the messages of a page, each one's own. Of equal messages the second is always `#2`, wherever
+/// it stands: names stay as the queue moves on.
+#[derive(Default)]
+struct Keys(HashMap<String, usize>);
+
+impl Keys {
+    fn next(&mut self, message: &TaskMessage, raw: &[u8]) -> String {
+        let key = environment::message_key(message, raw);
+        // A tag that stands twice is no name for the second; neither are bytes that do.
+        if self.count(&key) == 1 {
+            return key;
+        }
+        let bytes = environment::fingerprint(raw);
+        match self.count(&bytes) {
+            1 if bytes != key => bytes,
+            seen => format!("{bytes}#{seen}"),
+        }
+    }
+
+    fn count(&mut self, key: &str) -> usize {
+        let seen = self.0.entry(key.to_owned()).or_default();
+        *seen += 1;
+        *seen
+    }
 }
 
 fn row(key: String, message: TaskMessage, position: u64, priority: u8, full: bool) -> Row {
@@ -337,5 +355,39 @@ fn bounded(text: Option<String>, full: bool) -> (Option<String>, Option<usize>) 
     match text {
         Some(text) if !full && text.len() > CUT => (None, Some(text.len())),
         text => (text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(raws: &[&[u8]]) -> Vec<String> {
+        let mut keys = Keys::default();
+        raws.iter().map(|raw| keys.next(&TaskMessage::from_element(raw), raw)).collect()
+    }
+
+    #[test]
+    fn equal_messages_are_numbered_and_keep_their_names_as_the_queue_moves_on() {
+        let (same, other) = (&b"{\"order\": 5}"[..], &b"no json"[..]);
+        let bytes = environment::fingerprint(same);
+        let [second, third] = [2, 3].map(|number| format!("{bytes}#{number}"));
+        let last = environment::fingerprint(other);
+        assert_eq!(keys(&[same, same, same, other]), [&bytes, &second, &third, &last]);
+        assert_eq!(keys(&[other, same, same]), [&last, &bytes, &second]);
+    }
+
+    #[test]
+    fn a_tag_that_stands_twice_names_the_first_alone() {
+        let tagged = |body: &str| {
+            format!(
+                r#"{{"body": "{body}", "properties": {{"delivery_tag": "t"}}, "headers": {{}}}}"#
+            )
+        };
+        let (one, two) = (tagged("a"), tagged("b"));
+        let other = environment::fingerprint(two.as_bytes());
+        let again = format!("{other}#2");
+        let raws = [one.as_bytes(), two.as_bytes(), two.as_bytes()];
+        assert_eq!(keys(&raws), ["t", &other, &again]);
     }
 }

@@ -92,11 +92,11 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// A name without the position that tells two equal messages of a page apart.
+/// A name without the number that tells two equal messages of a page apart.
 fn bare(name: &str) -> &str {
     match name.rsplit_once('#') {
-        Some((bytes, position))
-            if uuid::Uuid::try_parse(bytes).is_ok() && position.parse::<u64>().is_ok() =>
+        Some((bytes, number))
+            if uuid::Uuid::try_parse(bytes).is_ok() && number.parse::<u64>().is_ok() =>
         {
             bytes
         }
