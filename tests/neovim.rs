@@ -13,6 +13,8 @@ mod lab;
 mod life;
 mod lines;
 mod manners;
+mod messages;
+mod queue_writes;
 mod queues;
 mod real;
 mod resend;

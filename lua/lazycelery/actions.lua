@@ -19,6 +19,7 @@ for _, actions in ipairs({
   require("lazycelery.act.queues").actions,
   require("lazycelery.act.undo").actions,
   require("lazycelery.act.resend").actions,
+  require("lazycelery.act.messages.export").actions,
 }) do
   M.list = vim.tbl_extend("error", M.list, actions)
 end
@@ -46,7 +47,7 @@ end
 local function aimed_at(view, count)
   local first = views.line(view)
   if not vim.fn.mode():find("[vV\22]") or vim.api.nvim_get_current_buf() ~= view.buf then
-    return first, math.min(first + math.max(1, count) - 1, #view.shown)
+    return first, math.min(first + math.max(1, count) - 1, vim.api.nvim_buf_line_count(view.buf))
   end
   local last = vim.fn.line("v")
   vim.cmd("normal! \27")

@@ -63,7 +63,7 @@ end
 local function trouble(view, row)
   local phase = client.phase()
   if view.asleep and row then
-    return "R connects"
+    return (view.def.editing and ":e" or "R") .. " connects"
   elseif phase == "refused" or phase == "stopped" then
     return "no server"
   elseif phase ~= "ready" then

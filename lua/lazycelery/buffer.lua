@@ -28,8 +28,7 @@ function M.prepare(buf, spec)
   options.buftype = "nofile"
   options.swapfile = false
   options.modeline = false
-  -- A view that is current has a value of its own.
-  options.undolevels = spec.modifiable and vim.go.undolevels or -1
+  options.undolevels = -1
   options.bufhidden = spec.bufhidden or "hide"
   if spec.name and vim.api.nvim_buf_get_name(buf) ~= spec.name then
     pcall(vim.api.nvim_buf_set_name, buf, spec.name)
@@ -38,6 +37,8 @@ function M.prepare(buf, spec)
   if spec.lines then
     vim.api.nvim_buf_set_lines(buf, 0, -1, false, spec.lines)
   end
+  -- Not `vim.o`: a view that is current has a value of its own.
+  options.undolevels = spec.modifiable and vim.go.undolevels or -1
   options.modifiable = spec.modifiable or false
   options.modified = false
   options.buflisted = spec.listed
@@ -71,6 +72,23 @@ function M.colour(buf, namespace, spans)
       })
     end
   end
+end
+
+--- Runs what changes the text of a buffer of ours: nobody can take it back, and it modifies nothing.
+--- Where something in the buffer can be undone, that is lost.
+---@generic T
+---@param buf integer
+---@param action fun(): T
+---@return boolean ok
+---@return T|string result
+function M.change(buf, action)
+  local options = vim.bo[buf]
+  local modifiable, levels = options.modifiable, options.undolevels
+  options.modifiable, options.undolevels = true, -1
+  local ok, result = pcall(action)
+  options.modifiable, options.undolevels = modifiable, levels
+  options.modified = false
+  return ok, result
 end
 
 --- A nameless buffer for a float or a split.

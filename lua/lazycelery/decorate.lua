@@ -15,6 +15,9 @@ local marks = vim.api.nvim_create_namespace("lazycelery")
 ---@param lnum integer
 ---@return lazycelery.Span[]
 local function spans(view, lnum)
+  if view.def.editing then
+    return view.def.editing.spans(view, lnum)
+  end
   local id = view.shown[lnum]
   local cell = view.cells[id]
   if not cell then
@@ -46,6 +49,7 @@ local function decorate(view, row)
     vim.api.nvim_buf_set_extmark(view.buf, marks, row, span[1], {
       end_col = span[2],
       hl_group = span[3],
+      conceal = not span[3] and "" or nil,
       ephemeral = true,
       strict = false,
       priority = 50,

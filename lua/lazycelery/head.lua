@@ -72,6 +72,9 @@ end
 local function winbar(view, win)
   local room, textoff = window.room(win)
   local left = vim.api.nvim_win_call(win, vim.fn.winsaveview).leftcol --[[@as integer]]
+  if view.def.editing then
+    left = math.max(0, left - view.def.editing.concealed)
+  end
   local chunks, cells, right = badge.chunks(view), 1, {}
   for _, chunk in ipairs(chunks) do
     cells = cells + text.width(chunk[1])

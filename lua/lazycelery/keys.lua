@@ -64,11 +64,15 @@ M.tui = {
   { "f", "filter" },
 }
 
---- Keys of a view in the order of the help, what is its own first, the user's own applied.
+--- Keys of a view as they are unless a user wants others, what is its own first. In a list that can be
+--- edited all others are Vim's.
 ---@param def lazycelery.ViewDef
 ---@return lazycelery.Key[]
-function M.of(def)
+local function usual(def)
   local all = vim.list_extend({}, def.keys)
+  if def.editing then
+    return all
+  end
   vim.list_extend(all, def.filtered and M.filtered or {})
   vim.list_extend(all, def.layout == "list" and M.lists or M.details)
   vim.list_extend(
@@ -77,12 +81,22 @@ function M.of(def)
       return not (def.global and key[2] == "events")
     end, M.everywhere)
   )
-  local asked = config.options.keys
-  if asked == "tui" then
+  if config.options.keys == "tui" then
     local tui = vim.tbl_filter(function(key)
       return key[2] ~= "filter" or def.filtered == true
     end, def.layout == "list" and def.feed and M.tui or {})
-    return vim.list_extend(all, tui)
+    vim.list_extend(all, tui)
+  end
+  return all
+end
+
+--- Keys of a view in the order of the help, the user's own applied.
+---@param def lazycelery.ViewDef
+---@return lazycelery.Key[]
+function M.of(def)
+  local all, asked = usual(def), config.options.keys
+  if asked == "tui" then
+    return all
   end
   ---@cast asked table<string, table<string, string|false>>
   local given = vim.tbl_extend("force", asked.all or {}, asked[def.name] or {})

@@ -8,6 +8,13 @@ local M = {}
 
 local LOADING_MS = 200
 
+--- What asks again: `R`, which in a list that can be edited is Vim's.
+---@param view lazycelery.View
+---@return string
+local function key(view)
+  return view.def.editing and ":e" or "R"
+end
+
 --- The server is not there.
 ---@param view lazycelery.View
 ---@return string[]?
@@ -18,7 +25,7 @@ local function server(view)
     return {
       "The server is not running: " .. reason,
       "",
-      "R starts it again.  :checkhealth lazycelery",
+      key(view) .. " starts it again.  :checkhealth lazycelery",
     }
   elseif phase == "lost" or (view.lost and phase == "starting") then
     return { "The server is gone (" .. (view.lost or reason) .. "). Starting it again …" }
@@ -40,7 +47,7 @@ local function broker(view, row)
     }
     -- What is wrong with the setting itself is not tried again by the clock.
     lines[#lines + 1] = retry and ("The next attempt is in %d s."):format(math.ceil(retry))
-      or "R tries again; lazycelery check says more."
+      or key(view) .. " tries again; lazycelery check says more."
     return lines
   elseif row and row.status == "connecting" and not view.loaded then
     return { ("%s: connecting to %s …"):format(name, row.url or "the broker"), row.error or "" }
@@ -62,7 +69,7 @@ local function fault(view)
   if not view.error then
     return nil
   end
-  local advice = advices[view.error.data and view.error.data.kind] or "R asks again."
+  local advice = advices[view.error.data and view.error.data.kind] or key(view) .. " asks again."
   return { view.error.message, "", advice }
 end
 
@@ -88,7 +95,9 @@ end
 function M.lines(view)
   local row = environment.get(view.id.environment)
   if view.asleep and row then
-    return { ("Restored from a session: %s is production. R connects."):format(row.name) }
+    return {
+      ("Restored from a session: %s is production. %s connects."):format(row.name, key(view)),
+    }
   end
   local lines = server(view) or broker(view, row) or fault(view)
   if lines then

@@ -46,12 +46,31 @@ local function show_page(view, context)
   view.paged = true
 end
 
+--- A list that can be edited: its lines are rows, and a notice stands beside them.
+---@param view lazycelery.View
+---@param context lazycelery.Context
+---@return boolean unfinished
+local function draw_editable(view, context)
+  local editing = assert(view.def.editing)
+  local unfinished, why = false, nil
+  if rows.any(view) then
+    unfinished = rows.draw(view, context)
+  else
+    view.waiting, why = 0, notice.picture(view)
+    picture.show(view, picture.blank())
+  end
+  editing.drawn(view, why)
+  return unfinished
+end
+
 ---@param view lazycelery.View
 ---@return boolean unfinished
 local function draw(view)
   local context = Context.new(view.id.environment)
   view.width = window.narrowest(view.buf) or vim.o.columns
-  if view.def.layout == "detail" and view.rows.row then
+  if view.def.editing then
+    return draw_editable(view, context)
+  elseif view.def.layout == "detail" and view.rows.row then
     show_page(view, context)
   elseif view.def.layout == "list" and rows.any(view) then
     return rows.draw(view, context)
@@ -109,7 +128,8 @@ local function continue(view)
   view.continuing = true
   vim.defer_fn(function()
     view.continuing = nil
-    if alive(view) and freeze.reason(view) then
+    local held = alive(view) and view.def.editing and view.def.editing.is_held(view)
+    if alive(view) and not held and freeze.reason(view) then
       attempt(view, complete)
       view.pending = true
       retry(view)
@@ -145,6 +165,10 @@ function M.now(view, forced)
   elseif #window.showing(view.buf) == 0 then
     view.pending = true
     return
+  elseif view.def.editing and view.def.editing.is_held(view) then
+    view.frozen, view.pending = nil, false
+    view.def.editing.news(view)
+    return head.update(view)
   end
   local reason = not forced and freeze.reason(view) or nil
   view.frozen = reason

@@ -82,11 +82,11 @@
 ---@field [2]? string
 ---@field [3]? integer display cells, once measured
 
---- Bytes of a line (start, end) and their highlight group.
+--- Bytes of a line (start, end) and their highlight group; without one they are concealed.
 ---@class lazycelery.Span
 ---@field [1] integer
 ---@field [2] integer
----@field [3] string
+---@field [3]? string
 
 -- The few functions of libuv that are used; Neovim ships no types of it.
 
@@ -176,6 +176,22 @@
 ---@field up? string
 ---@field identity fun(row: table): string? what `gy` yanks
 ---@field empty? fun(environment: lazycelery.EnvironmentRow?, id: lazycelery.ViewId): string[]
+---@field editing? lazycelery.Editing what makes it a list that can be edited and written
+
+---@alias lazycelery.EditableLine fun(view: lazycelery.View, row: table, text: string,
+---  spans: lazycelery.Span[]): string, lazycelery.Span[]
+
+--- A list whose buffer is the user's as soon as something in it was changed. All its lines are rows: what
+--- else is to be said stands beside them.
+---@class lazycelery.Editing
+---@field concealed integer cells at the start of each line that are concealed
+---@field begin fun(view: lazycelery.View) its buffer was made
+---@field line lazycelery.EditableLine
+---@field is_held fun(view: lazycelery.View): boolean it must not be drawn
+---@field drawn fun(view: lazycelery.View, notice: lazycelery.Picture?) it was; without rows, this is why
+---@field news fun(view: lazycelery.View) in place of drawing
+---@field row fun(view: lazycelery.View, line: integer): table?
+---@field spans fun(view: lazycelery.View, line: integer): lazycelery.Span[]
 
 --- Where something is asked about, and done: a view, or a buffer that is written.
 ---@class lazycelery.Asker
@@ -233,6 +249,7 @@
 ---@field reported? string the fault told last
 ---@field turn? table of the feed that is in force
 ---@field is_list boolean rows stand in the buffer, not a notice
+---@field draft? lazycelery.Draft of a list that can be edited
 
 ---@class lazycelery.CachedLine
 ---@field row? table it was made of

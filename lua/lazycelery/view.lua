@@ -42,6 +42,9 @@ local function moved(view)
   if view.def.layout ~= "list" or not view.is_list then
     return
   end
+  if view.def.editing and view.def.editing.is_held(view) then
+    return
+  end
   local line = vim.api.nvim_win_get_cursor(0)[1]
   if line > NEAR_END and line > #view.keys - NEAR_END and #view.keys >= view.limit then
     follow.grow(view)
@@ -182,11 +185,15 @@ function M.adopt(buf, asleep)
     listed = config.options.listed,
     filetype = "lazycelery-" .. id.view,
     lines = { "" },
+    modifiable = def.editing ~= nil,
     keys = function()
       keys.set(buf, def)
     end,
   })
   autocommands(view)
+  if def.editing then
+    def.editing.begin(view)
+  end
   if #window.showing(buf) > 0 then
     shown(view)
   end
@@ -291,7 +298,11 @@ end
 ---@return table? row
 ---@return any item
 function M.row(view, line)
-  local id = view.shown[line or M.line(view)]
+  line = line or M.line(view)
+  if view.def.editing then
+    return view.def.editing.row(view, line)
+  end
+  local id = view.shown[line]
   if view.def.layout == "detail" then
     return view.rows.row, view.items[id]
   end

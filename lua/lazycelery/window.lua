@@ -151,11 +151,15 @@ local of_layout = {
   },
 }
 
+--- Ids at the start of lines are for us; Vim takes them for text that precedes what is seen.
+local editable = { conceallevel = 3, concealcursor = "nvic", listchars = "extends:…" }
+
 --- Sets the options of a window for a view of ours, and of no other buffer it shows later.
 ---@param win integer
 ---@param def lazycelery.ViewDef
 function M.options(win, def)
-  local wanted = vim.tbl_extend("error", usual, of_layout[def.layout])
+  local wanted =
+    vim.tbl_extend("force", usual, of_layout[def.layout], def.editing and editable or {})
   local theirs = vim.go.fillchars
   wanted.fillchars = (theirs ~= "" and theirs .. "," or "") .. "eob: ,fold: "
   for option, value in pairs(wanted) do

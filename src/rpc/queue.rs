@@ -373,8 +373,8 @@ mod tests {
         let bytes = environment::fingerprint(same);
         let [second, third] = [2, 3].map(|number| format!("{bytes}#{number}"));
         let last = environment::fingerprint(other);
-        assert_eq!(keys(&[same, same, same, other]), [&bytes, &second, &third, &last]);
-        assert_eq!(keys(&[other, same, same]), [&last, &bytes, &second]);
+        assert_eq!(keys(&[same, same, same, other]), [&*bytes, &*second, &*third, &*last]);
+        assert_eq!(keys(&[other, same, same]), [&*last, &*bytes, &*second]);
     }
 
     #[test]
@@ -388,6 +388,6 @@ mod tests {
         let other = environment::fingerprint(two.as_bytes());
         let again = format!("{other}#2");
         let raws = [one.as_bytes(), two.as_bytes(), two.as_bytes()];
-        assert_eq!(keys(&raws), ["t", &other, &again]);
+        assert_eq!(keys(&raws), ["t", &*other, &*again]);
     }
 }

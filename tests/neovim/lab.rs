@@ -73,6 +73,16 @@ pub fn expect(nvim: &mut Neovim, expression: &str, expected: &str) {
     });
 }
 
+/// Waits until `text` was said, and takes what was.
+#[track_caller]
+pub fn said(nvim: &mut Neovim, text: &str) {
+    wait_until(&format!("{text:?} to be said"), || {
+        let shown = nvim.text("return vim.fn.execute('messages')");
+        shown.contains(text).then_some(()).ok_or(shown)
+    });
+    nvim.take_messages();
+}
+
 /// The lines of the current buffer.
 #[track_caller]
 pub fn lines(nvim: &mut Neovim) -> String {

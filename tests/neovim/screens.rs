@@ -324,6 +324,37 @@ fn change_and_resend() {
     check(&mut nvim, "edit", SMALL, "question");
 }
 
+/// A queue that is being edited: what happens in it meanwhile, what cannot be written, and the plan.
+#[test]
+fn a_queue_being_edited() {
+    let mut nvim = live("messages", SMALL);
+    nvim.keys("ggdd");
+    run(
+        &mut nvim,
+        "local before = double.answers['queue/messages']()
+         double.answers['queue/messages'] = function()
+           local rows = vim.deepcopy(before.rows)
+           table.remove(rows, 3)
+           table.insert(rows, 2, vim.tbl_extend('force', rows[2], { key = 'new' }))
+           return { rows = rows, total = 1204, exact = true }
+         end",
+    );
+    nvim.wait_for_screen("taken by a worker");
+    nvim.wait_for_screen("1 new");
+    check(&mut nvim, "messages", SMALL, "news");
+    nvim.keys("yyp:w<CR>");
+    nvim.wait_for_screen("moved, not copied");
+    check(&mut nvim, "messages", SMALL, "objection");
+    nvim.keys("u");
+    expect(&mut nvim, "#vim.diagnostic.get(0)", "0");
+    nvim.take_messages();
+    nvim.keys("jdd");
+    nvim.type_ahead(":w<CR>");
+    nvim.wait_for_screen("Yes, delete 2 of high");
+    check(&mut nvim, "messages", SMALL, "plan");
+    nvim.type_ahead("1<CR>");
+}
+
 #[test]
 fn ascii() {
     let mut nvim = lab::start(SMALL);

@@ -30,7 +30,10 @@ macro_rules! scripts {
     };
 }
 
-scripts! { config contract folds format frame help hold name patch program resend state table text timeline }
+scripts! {
+    config contract folds format frame help hold name patch program queue_fate queue_plan resend state
+    table text timeline
+}
 
 /// The tables of the help are made from the Lua tables they describe.
 #[test]

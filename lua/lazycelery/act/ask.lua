@@ -164,7 +164,9 @@ function put(view, question, go)
         end,
       })
     end
-    -- A picker in the message area draws nothing else while it waits.
+    -- A picker in the message area draws nothing else while it waits. Twice: a float that was just
+    -- opened may not be there after the first.
+    vim.cmd.redraw()
     vim.cmd.redraw()
   end
   M.choose(view, question.prompt, answers, nil, function()

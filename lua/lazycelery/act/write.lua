@@ -9,7 +9,8 @@ local M = {}
 local NAME_CELLS = 22
 
 ---@class lazycelery.Writer
----@field write fun(buf: integer, quit: boolean) outside of autocommands; `quit`: it was to be left, too
+---@field write fun(buf: integer, quit: boolean, bang: boolean) outside of autocommands; `quit`: it was to be
+--- left, too; `bang`: by `:w!`
 ---@field accident fun(buf: integer, why: string)
 
 --- What was pressed last, until Neovim waits for more.
@@ -129,6 +130,15 @@ function M.meant(buf, event)
   return true
 end
 
+--- The buffer in whose window all are being written, by a command that was typed there.
+---@return integer?
+function M.all_from()
+  local typed = press and press.command or ""
+  if press and vim.list_contains({ "wall", "wqall", "xall" }, typed) and not in_autocommand() then
+    return press.buf
+  end
+end
+
 --- Says, once until the next write that is meant, that nothing was sent.
 ---@param buf integer
 ---@param why string
@@ -146,7 +156,7 @@ end
 --- Makes a buffer one that can be written. `accident` hears of writes that are not meant; without it
 --- they are noted.
 ---@param buf integer
----@param write fun(buf: integer, quit: boolean)
+---@param write fun(buf: integer, quit: boolean, bang: boolean)
 ---@param accident? fun(buf: integer, why: string)
 function M.able(buf, write, accident)
   watch()
@@ -176,9 +186,10 @@ function M.asked(event)
   noted[buf] = nil
   local last = assert(press)
   local quit = quits[last.command] or asks[last.command] or last.key == "Z" or false
+  local bang = vim.v.cmdbang == 1
   vim.schedule(function()
     if writers[buf] == writer then
-      writer.write(buf, quit)
+      writer.write(buf, quit, bang)
     end
   end)
 end

@@ -1,4 +1,5 @@
 --- A notice or the page of a detail: small, made whole each time, and only what differs written.
+local buffer = require("lazycelery.buffer")
 local cursors = require("lazycelery.paint.cursors")
 local detail = require("lazycelery.detail")
 local patch = require("lazycelery.patch")
@@ -23,6 +24,12 @@ function M.page(view, context)
   return made:picture()
 end
 
+--- Of a list that can be edited a notice is no text: nobody is to delete, yank or write it.
+---@return lazycelery.Picture
+function M.blank()
+  return { ids = { "notice:1" }, lines = { "" }, spans = { {} }, is_list = false }
+end
+
 --- Shows a picture. Where Neovim refuses the write, what stands is the ground of the next attempt.
 ---@param view lazycelery.View
 ---@param picture lazycelery.Picture
@@ -30,10 +37,9 @@ function M.show(view, picture)
   local before = cursors.save(view)
   local old = view.lines or vim.api.nvim_buf_get_lines(view.buf, 0, -1, false)
   view.lines = nil
-  vim.bo[view.buf].modifiable = true
-  local ok, err = pcall(patch.apply, view.buf, old, picture.lines)
-  vim.bo[view.buf].modifiable = false
-  vim.bo[view.buf].modified = false
+  local ok, err = buffer.change(view.buf, function()
+    return patch.apply(view.buf, old, picture.lines)
+  end)
   if not ok then
     error(err, 0)
   end

@@ -4,6 +4,7 @@
 --- changed, lines come and go in place; where a row changed, its line is made again. What is visible
 --- is made first; the rest in slices of a few milliseconds, so that no key waits. A line whose turn
 --- has not come is blank, and is out of sight.
+local buffer = require("lazycelery.buffer")
 local config = require("lazycelery.config")
 local cursors = require("lazycelery.paint.cursors")
 local format = require("lazycelery.format")
@@ -83,7 +84,7 @@ end
 --- `… 43,210 more`: how many match, and what to do about it.
 ---@param view lazycelery.View
 ---@return string?
-local function tail(view)
+function M.tail(view)
   if view.loading then
     return nil
   end
@@ -98,7 +99,7 @@ local function tail(view)
     table.insert(advice, "i narrows")
   end
   if view.limit < M.most() then
-    table.insert(advice, "g<CR> loads")
+    table.insert(advice, view.def.editing and "G loads" or "g<CR> loads")
   end
   return (" … %s%s more: %s"):format(least, format.count(more), table.concat(advice, ", "))
 end
@@ -123,8 +124,11 @@ end
 
 ---@param view lazycelery.View
 local function notes(view)
+  if view.def.editing then
+    return
+  end
   note(view, HEADER, head.as_line(view), "LazyCeleryHeader")
-  note(view, MORE, tail(view), "LazyCeleryDim")
+  note(view, MORE, M.tail(view), "LazyCeleryDim")
 end
 
 --- What is to stand in the buffer, in order, and which of it left the window.
@@ -174,6 +178,9 @@ local function renew(view, key, context, ticks)
   end
   context.ticking = false
   local line, spans = grid.line(view.grid, row, context)
+  if view.def.editing then
+    line, spans = view.def.editing.line(view, row, line, spans)
+  end
   local made = {
     row = row,
     generation = view.grid.generation,
@@ -393,10 +400,9 @@ end
 ---@return boolean unfinished
 local function writing(view, context, action)
   local before, follow = cursors.save(view), not view.let_go
-  vim.bo[view.buf].modifiable = true
-  local ok, unfinished = pcall(action, view, context)
-  vim.bo[view.buf].modifiable = false
-  vim.bo[view.buf].modified = false
+  local ok, unfinished = buffer.change(view.buf, function()
+    return action(view, context)
+  end)
   if not ok then
     -- Some of it may stand: the next attempt replaces all lines.
     view.shown, view.at, view.moved = { "unknown" }, {}, true

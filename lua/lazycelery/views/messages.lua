@@ -1,4 +1,6 @@
---- The messages that wait in a queue, the next to run first. Looking removes nothing.
+--- The messages that wait in a queue, the next to run first, as text: what is deleted or put elsewhere
+--- is, once it is written. Looking removes nothing.
+local editing = require("lazycelery.act.messages.editing")
 local format = require("lazycelery.format")
 
 ---@param row table
@@ -102,7 +104,16 @@ return {
       format = arguments,
     },
   },
-  keys = { { "gY", "yank_arguments" } },
+  editing = editing,
+  keys = {
+    { "<CR>", "open" },
+    { "K", "peek" },
+    { "-", "up" },
+    { "gy", "yank_id" },
+    { "gX", "export_messages" },
+    { "<C-c>", "cancel" },
+    { "g?", "help" },
+  },
   up = "queues",
   open = function(row)
     return "task", row.uuid

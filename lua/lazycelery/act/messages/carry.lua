@@ -1,0 +1,128 @@
+--- Carries a plan for queues out, step by step, and notes in ids and drafts what became of each message.
+local draft = require("lazycelery.act.messages.draft")
+local fate = require("lazycelery.act.messages.fate")
+local ids = require("lazycelery.act.messages.ids")
+local job = require("lazycelery.act.job")
+
+local M = {}
+
+---@class lazycelery.Carried
+---@field fates lazycelery.Fate[]
+---@field warnings string[]
+---@field err? lazycelery.Error what ended it early
+---@field unknown? lazycelery.Message the first of those of which nobody knows what became of them
+
+---@param step lazycelery.Step
+---@return string method
+---@return table params
+---@return string title
+local function request(step)
+  if step.kind == "restore" then
+    local names = vim.tbl_map(function(message)
+      return assert(message.saved).name
+    end, step.messages)
+    local params = { saved_as = step.saved_as, keys = names, to = step.to }
+    return "queue/restore", params, "Putting messages back"
+  end
+  local params = { queue = step.queue, keys = vim.tbl_map(ids.name, step.messages), to = step.to }
+  if step.kind == "move" then
+    return "queue/move_messages", params, "Moving messages"
+  end
+  return "queue/delete_messages", params, "Deleting messages"
+end
+
+--- Tells buffers that a message is in another place now.
+---@param message lazycelery.Message
+---@param from? string
+---@param to? string
+local function shift(message, from, to)
+  local before = from and draft.find(message.environment, from)
+  local after = to and draft.find(message.environment, to)
+  if before then
+    draft.remove(before, message.id)
+  end
+  if after then
+    draft.add(after, message.id)
+  end
+end
+
+---@param one lazycelery.Fate
+---@param saved_as? string
+local function note(one, saved_as)
+  local message, step = one.message, one.step
+  local from = message.where == "queue" and message.queue or nil
+  if one.what == "taken" then
+    ids.lost(message, one.reason)
+    return shift(message, from, nil)
+  elseif one.what ~= "done" then
+    return
+  elseif step.kind ~= "restore" then
+    ids.took(message, assert(saved_as, "what was removed was saved"))
+  end
+  if step.kind == "restore" and not step.to then
+    ids.put_back(message)
+  elseif step.to then
+    ids.put(message, step.to)
+  end
+  shift(message, from, step.kind ~= "delete" and message.queue or nil)
+end
+
+--- Messages of steps that were not reached, and of the one at which it ended.
+---@param carried lazycelery.Carried
+---@param steps lazycelery.Step[]
+---@param number integer
+---@param err lazycelery.Error
+local function end_early(carried, steps, number, err)
+  carried.err = err
+  local unknown = err.data and err.data.kind == "unknown" and steps[number]
+  carried.unknown = unknown and unknown.messages[1] or nil
+  for i = number, #steps do
+    local step = steps[i]
+    local what = step == unknown and "unknown" or "left"
+    vim.list_extend(carried.fates, fate.all(step, what, i == number and err.message or nil))
+  end
+end
+
+---@param carried lazycelery.Carried
+---@param step lazycelery.Step
+---@param answer table
+local function take(carried, step, answer)
+  local fates = fate.of(step, answer)
+  for _, one in ipairs(fates) do
+    note(one, answer.saved_as)
+  end
+  vim.list_extend(carried.fates, fates)
+  for _, warning in ipairs(answer.warnings or {}) do
+    table.insert(carried.warnings, warning.text)
+  end
+end
+
+--- Does one step after the other; the first that fails ends it.
+---@param view lazycelery.View
+---@param steps lazycelery.Step[]
+---@param done fun(carried: lazycelery.Carried)
+function M.out(view, steps, done)
+  local carried = { fates = {}, warnings = {} } ---@type lazycelery.Carried
+  local function go(number)
+    local step = steps[number]
+    if not step then
+      return done(carried)
+    end
+    local method, params, title = request(step)
+    local options = { title = title, view = view }
+    job.run(view.id.environment, method, params, options, function(err, answer)
+      if not err then
+        take(carried, step, answer)
+        if not answer.cancelled then
+          return go(number + 1)
+        end
+      end
+      local stopped = { code = 0, message = "it was stopped" }
+      end_early(carried, steps, err and number or number + 1, err or stopped)
+      done(carried)
+    end)
+  end
+  go(1)
+end
+
+return M

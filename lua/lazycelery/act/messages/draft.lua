@@ -1,0 +1,231 @@
+--- A queue's buffer between two looks at the queue: what it knows to wait there, and what the user has
+--- made of it. As long as nothing in it can be undone it is drawn like any list; from the first change
+--- on it is the user's, and what happens in the queue meanwhile is told beside the lines. `:e` lets go.
+local ids = require("lazycelery.act.messages.ids")
+local news = require("lazycelery.act.messages.news")
+local plan = require("lazycelery.act.messages.plan")
+local registry = require("lazycelery.registry")
+
+local M = {}
+
+---@class lazycelery.Draft
+---@field drawn boolean it was drawn from an answer: only then do missing lines mean anything
+---@field whole boolean all that waited was in it then
+---@field base? table<string, true> ids of messages that wait in the queue; until it is asked for, those of
+--- the lines that were drawn last
+---@field order string[] of these, and of others that waited there since it was drawn
+---@field ordered table<string, true> what is in the order
+---@field away table<string, true> ids of those that a look at the queue did not find
+---@field read? string[] keys of the last look that news were made of, or that is older than the base
+---@field floor integer what 'undotree' counted when it was drawn
+
+---@param name string of the environment
+---@return lazycelery.Reading
+local function reading(name)
+  return { environment = name, read = ids.read, get = ids.get }
+end
+
+---@param view lazycelery.View
+---@return lazycelery.Draft
+local function of(view)
+  return (assert(view.draft, "a queue's buffer has a draft"))
+end
+
+---@param view lazycelery.View
+---@return string
+function M.queue(view)
+  return (assert(view.id.key, "messages are of a queue"))
+end
+
+---@param buf integer
+---@return integer
+local function changes(buf)
+  return vim.fn.undotree(buf).seq_last
+end
+
+--- Nothing was drawn yet.
+---@param view lazycelery.View
+function M.begin(view)
+  view.draft =
+    { drawn = false, whole = false, order = {}, ordered = {}, floor = changes(view.buf), away = {} }
+end
+
+--- Whether something in it can be undone: then it is the user's.
+---@param view lazycelery.View
+---@return boolean
+function M.is_held(view)
+  return view.draft ~= nil and changes(view.buf) > view.draft.floor
+end
+
+--- Ids of messages that wait in the queue, as far as this buffer knows. What was drawn last is known
+--- for as long as nothing is drawn over it.
+---@param view lazycelery.View
+---@return table<string, true>
+local function known(view)
+  local draft = of(view)
+  if not draft.base then
+    draft.base, draft.order, draft.ordered = {}, {}, {}
+    for _, key in ipairs(view.is_list and view.shown or {}) do
+      local cell = view.cells[key]
+      local message = cell and ids.at(cell.line)
+      if message then
+        draft.base[message.id], draft.ordered[message.id] = true, true
+        table.insert(draft.order, message.id)
+      end
+    end
+  end
+  return draft.base
+end
+
+--- Whether it was ever drawn from an answer: only then do missing lines mean anything.
+---@param view lazycelery.View
+---@return boolean
+function M.is_drawn(view)
+  return of(view).drawn
+end
+
+--- A message that waits in the queue of this buffer, and that the buffer is to know of.
+---@param view lazycelery.View
+---@param id string
+function M.add(view, id)
+  known(view)[id] = true
+  -- What comes back waits where it did; what is new, last.
+  local draft = of(view)
+  draft.read = view.keys
+  if not draft.ordered[id] then
+    draft.ordered[id] = true
+    table.insert(draft.order, id)
+  end
+end
+
+---@param view lazycelery.View
+---@param id string
+function M.remove(view, id)
+  known(view)[id] = nil
+end
+
+--- The ids of what waits there, in order.
+---@param view lazycelery.View
+---@return string[]
+function M.base(view)
+  local base, list = known(view), {}
+  for _, id in ipairs(of(view).order) do
+    if base[id] then
+      list[#list + 1] = id
+    end
+  end
+  return list
+end
+
+--- What stands in the buffer, against what it knows.
+---@param view lazycelery.View
+---@return lazycelery.QueuePage
+function M.page(view)
+  local queue, mine = M.queue(view), view.id.environment
+  local lines, base = vim.api.nvim_buf_get_lines(view.buf, 0, -1, false), known(view)
+  for _, line in ipairs(lines) do
+    local message = ids.at(line)
+    local here = message and message.queue == queue and message.environment == mine
+    if message and here and message.where == "queue" and not base[message.id] then
+      -- It waits here, and stood in a register since before the buffer was drawn.
+      M.add(view, message.id)
+    end
+  end
+  local more = math.max(0, (view.total or 0) - #view.keys)
+  return { queue = queue, base = M.base(view), lines = lines, more = more, away = of(view).away }
+end
+
+--- All buffers of queues of an environment that were drawn from an answer.
+---@param name string
+---@return lazycelery.View[]
+function M.all(name)
+  local found = vim.tbl_filter(function(view)
+    local mine = view.draft ~= nil and view.draft.drawn and view.id.environment == name
+    return mine and vim.api.nvim_buf_is_loaded(view.buf)
+  end, registry.all())
+  table.sort(found, function(a, b)
+    return a.buf < b.buf
+  end)
+  return found
+end
+
+--- The buffer of a queue, where there is one.
+---@param name string
+---@param queue string
+---@return lazycelery.View?
+function M.find(name, queue)
+  for _, view in ipairs(M.all(name)) do
+    if view.id.key == queue then
+      return view
+    end
+  end
+end
+
+--- Sets `modified` to what it means here: there is something to write. Vim's own would be false after
+--- `u` past a write.
+---@param view lazycelery.View
+function M.settle(view)
+  if M.is_held(view) then
+    local differs = not of(view).drawn or plan.differs(M.page(view), reading(view.id.environment))
+    if vim.bo[view.buf].modified ~= differs then
+      vim.bo[view.buf].modified = differs
+    end
+  end
+end
+
+--- What all buffers of queues of an environment ask for together.
+---@param name string
+---@return lazycelery.QueuePlan
+---@return lazycelery.View[] views whose lines it is made of, by page
+function M.plan(name)
+  local views = M.all(name)
+  return plan.make(vim.tbl_map(M.page, views), reading(name)), views
+end
+
+--- Ids that lines of buffers hold, or did when they were drawn.
+---@return table<string, true>
+local function held()
+  local found = {}
+  for _, view in ipairs(registry.all()) do
+    for id in pairs(view.draft and known(view) or {}) do
+      found[id] = true
+    end
+    for _, line in ipairs(view.draft and vim.api.nvim_buf_get_lines(view.buf, 0, -1, false) or {}) do
+      local message = ids.at(line)
+      if message then
+        found[message.id] = true
+      end
+    end
+  end
+  return found
+end
+
+--- What happened in the queue meanwhile, beside the lines of the user's.
+---@param view lazycelery.View
+function M.news(view)
+  news.tell(view, M.base(view))
+  ids.forget(held)
+end
+
+--- It was drawn anew: what stands in it is what it knows, and there is nothing to undo.
+---@param view lazycelery.View
+---@param notice lazycelery.Picture? why there are no rows
+function M.drawn(view, notice)
+  local draft = of(view)
+  draft.base, draft.read, draft.away, draft.floor = nil, nil, {}, changes(view.buf)
+  draft.drawn = view.loaded and not view.loading
+  draft.whole = draft.drawn and (view.total or 0) <= #view.keys
+  news.drawn(view, notice)
+  ids.forget(held)
+end
+
+--- Whether a message of it is known to have left the queue.
+---@param view lazycelery.View
+---@param message lazycelery.Message
+---@return boolean
+function M.is_away(view, message)
+  local missing = view.gone[message.row.key] or of(view).away[message.id]
+  return missing or message.where == "gone"
+end
+
+return M
