@@ -61,6 +61,7 @@ fn a_failed_task_runs_again_from_its_extended_result() {
     let dry = json!({ "uuids": [failed], "dry_run": true });
     let (_, foreseen) = retried(&mut server, dry);
     assert_eq!(server.call("job/list", json!({})).unwrap()["total"], 0);
+    assert_eq!(foreseen.get("args_json"), None, "too long to be shown: {foreseen}");
     let (new, sent) = retried(&mut server, json!({ "uuids": [failed, failed] }));
     for name in ["from", "queue", "source", "dropped"] {
         assert_eq!(sent[name], foreseen[name], "{name}");
@@ -113,7 +114,21 @@ fn f01_f02_f03_a_repr_is_never_exact() {
     let both = json!({ "uuids": ["nosuch", plain], "accept_inexact": true, "dry_run": true });
     let answer = server.call("task/retry", both).unwrap();
     assert_eq!(answer["refused"][0]["kind"], "unknown_task");
-    assert_eq!(answer["sent"][0]["from"], plain.as_str(), "one that is refused stops no other");
+    let foreseen = &answer["sent"][0];
+    assert_eq!(foreseen["from"], plain.as_str(), "one that is refused stops no other");
+    let args = json!([path, "plain", 1]);
+    let shown: Value = serde_json::from_str(foreseen["args_json"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&foreseen["name"], shown),
+        (&json!("lab.need"), args),
+        "what it would be sent with"
+    );
+    let warning = &answer["warnings"][0];
+    assert_eq!(
+        (&warning["uuid"], &warning["kind"]),
+        (&json!(plain), &json!("retried")),
+        "{answer}"
+    );
 }
 
 /// Sends something while nobody consumes, so that its messages are seen; then lets a worker fail.

@@ -35,6 +35,8 @@ pub(super) struct Original {
     pub priority: Option<i64>,
     /// The text of its message's headers, where that was seen.
     pub headers: Option<String>,
+    /// The newest that was sent in its place.
+    pub retried_as: Option<String>,
     /// What follows it, where its message was seen: none, or the text.
     pub links: Option<Option<String>>,
 }
@@ -132,6 +134,7 @@ impl Environment {
                     expires: row.expires,
                     priority: task.priority,
                     headers: own(task.message.as_ref().map(|message| message.headers_json)),
+                    retried_as: own(row.retried_as),
                     links: task.message.as_ref().map(|message| {
                         own(Some(message.links_json).filter(|links| !links.is_empty()))
                     }),

@@ -23,6 +23,10 @@ use std::time::Duration;
 /// Tasks that are sent before it is looked whether to stop.
 const BATCH: usize = 50;
 
+/// Tasks whose arguments a preview shows, and how many bytes of them, each.
+const SHOWN: usize = 100;
+const SHOWN_BYTES: usize = 1_000;
+
 /// Sends tasks again.
 #[derive(Debug, Clone)]
 pub struct Retry {
@@ -61,11 +65,17 @@ pub struct Retried {
 pub struct Resent {
     pub from: String,
     pub uuid: String,
+    pub name: String,
     pub queue: String,
     /// Where its arguments come from: `unacked`, `queue`, `backend`, `repr`, or `given`.
     pub source: &'static str,
     /// What it no longer has.
     pub dropped: Vec<&'static str>,
+    /// In a preview: what it will be called with, where that is short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args_json: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kwargs_json: Option<String>,
 }
 
 impl Action for Retry {
@@ -154,8 +164,20 @@ impl Retry {
             environment.publish(job, &task, Some(uuid)).await.map_err(by)?;
         }
         retried.warnings.extend(warnings);
-        let Sending { uuid: new, queue, .. } = task;
-        retried.sent.push(Resent { from: uuid.into(), uuid: new, queue, source, dropped });
+        let (args_json, kwargs_json) = match &task.body {
+            Body::Json { args, kwargs, .. }
+                if job.is_none()
+                    && retried.sent.len() < SHOWN
+                    && args.len() + kwargs.len() <= SHOWN_BYTES =>
+            {
+                (Some(args.clone()), Some(kwargs.clone()))
+            }
+            _ => (None, None),
+        };
+        let Sending { uuid: new, name, queue, .. } = task;
+        let from = uuid.into();
+        let sent = Resent { from, uuid: new, name, queue, source, dropped, args_json, kwargs_json };
+        retried.sent.push(sent);
         Ok(())
     }
 
@@ -190,6 +212,10 @@ impl Retry {
         if original.place == Some(Place::Active) {
             let worker = original.worker.as_deref().unwrap_or("some worker");
             warnings.push(Warning::about(uuid, "running", format!("it still runs on {worker}")));
+        }
+        if let Some(before) = &original.retried_as {
+            let text = format!("it was sent again before, as `{before}`");
+            warnings.push(Warning::about(uuid, "retried", text));
         }
         let new = if self.same_id { uuid.to_owned() } else { uuid::Uuid::new_v4().to_string() };
         let mut task = Sending::new(&name, &new, &queue, body);
