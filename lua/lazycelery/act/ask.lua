@@ -156,7 +156,7 @@ function put(view, question, go)
   local win, sheet = nil, question.preview
   if sheet then
     win = show(sheet, { enter = false, below = PICKER_LINES + #answers + 2 })
-    if vim.fn.line("w$", win) < #sheet.lines then
+    if vim.api.nvim_win_text_height(win, {}).all > vim.api.nvim_win_get_height(win) then
       table.insert(answers, {
         READ,
         function()

@@ -7,7 +7,7 @@ local running = require("lazycelery.act.running")
 local M = {}
 
 --- How long nothing may be heard: until the job begins, and from then on before it is asked for.
-local BEGIN_MS, SILENT_MS = 30000, 8000
+M.BEGIN_MS, M.SILENT_MS = 30000, 8000
 
 --- How long a look at what would be done may take: it may ask for each of thousands of tasks.
 local LOOK_S = 120
@@ -34,14 +34,14 @@ end
 ---@param job lazycelery.Job
 ---@param finish fun(err: lazycelery.Error?, result: any)
 local function watch(job, finish)
-  local patience = job.id and SILENT_MS or BEGIN_MS
   vim.defer_fn(function()
+    local patience = job.id and M.SILENT_MS or M.BEGIN_MS
     if job.over then
       return
     elseif vim.uv.now() - job.heard < patience then
       return watch(job, finish)
     elseif not job.id then
-      return finish(unknown(("no answer within %d s"):format(BEGIN_MS / 1000)))
+      return finish(unknown(("no answer within %d s"):format(M.BEGIN_MS / 1000)))
     end
     client.request("job/get", { job = job.id }, function(err, row)
       if job.over then
@@ -49,6 +49,7 @@ local function watch(job, finish)
       elseif err then
         return finish(unknown(err.message))
       elseif row.outcome then
+        row.outcome.cancelled = row.status == "cancelled" or nil
         return finish(nil, row.outcome)
       elseif row.error then
         return finish({ code = 0, message = row.error.reason, data = { kind = row.error.kind } })
@@ -56,7 +57,7 @@ local function watch(job, finish)
       job.heard = vim.uv.now()
       watch(job, finish)
     end)
-  end, patience)
+  end, M.SILENT_MS)
 end
 
 ---@param method string
@@ -83,7 +84,7 @@ local function start(method, params, options, done)
       return
     end
     job.over = true
-    shown:finish(err ~= nil)
+    shown:finish()
     if err and err.data and err.data.kind == "server" and (reachable or job.id) then
       err = unknown(err.message)
     end
@@ -137,7 +138,7 @@ function M.look(environment, method, params, options, done)
   end)
   params = vim.tbl_extend("force", params, { environment = environment })
   cancel = client.request(method, params, function(err, result)
-    shown:finish(err ~= nil)
+    shown:finish()
     if err then
       return vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
     end

@@ -8,7 +8,7 @@ local M = {}
 --- What takes longer is shown.
 local SHOW_MS = 200
 
---- Cells at the end of the message line that stay free, so that nothing scrolls.
+--- Cells of the message line that stay free for what else is shown there, so that nothing scrolls.
 local SPARE_CELLS = 14
 
 ---@class lazycelery.Running
@@ -21,12 +21,8 @@ local SPARE_CELLS = 14
 ---@field shown boolean
 ---@field before? fun(): string?
 ---@field cancel fun(): string?
----@field id? integer of Neovim's own progress message
 local Running = {}
 Running.__index = Running
-
---- Neovim's own way to tell progress is tried once.
-local native = true
 
 ---@return string
 function Running:line()
@@ -39,23 +35,6 @@ function Running:line()
   return line .. (self.stopping and ", stopping" or " …   <C-c> cancels")
 end
 
----@param line string
----@param status string
----@return boolean
-function Running:tell_native(line, status)
-  local total = self.total
-  local ok, id = pcall(vim.api.nvim_echo, { { line } }, false, {
-    kind = "progress",
-    source = "lazycelery",
-    title = "LazyCelery",
-    status = status,
-    percent = total and total > 0 and math.floor(100 * self.done / total) or nil,
-    id = self.id,
-  })
-  self.id = ok and id --[[@as integer]] or self.id
-  return ok
-end
-
 --- Shows how far it is, unless a person is typing there.
 function Running:show()
   if self.over or (config.options.calm and self.shown) then
@@ -65,10 +44,8 @@ function Running:show()
   end
   self.shown = true
   local line = text.cut(self:line(), math.max(20, vim.o.columns - SPARE_CELLS))
-  native = native and self:tell_native(line, "running")
-  if not native then
-    vim.api.nvim_echo({ { line } }, false, {})
-  end
+  -- Not as a message of kind "progress": Neovim 0.12.4 waits for Enter at the second one (measured).
+  vim.api.nvim_echo({ { line } }, false, {})
 end
 
 ---@param done integer
@@ -81,17 +58,13 @@ function Running:report(done, total)
 end
 
 --- It is over; `<C-c>` is for what was under way before.
----@param failed? boolean
-function Running:finish(failed)
+function Running:finish()
   if self.over then
     return
   end
   self.over = true
   if self.view and self.view.cancel == self.cancel then
     self.view.cancel = self.before
-  end
-  if self.shown and native then
-    self:tell_native(self.title, failed and "failed" or "success")
   end
   if self.shown then
     vim.api.nvim_echo({ { "" } }, false, {})

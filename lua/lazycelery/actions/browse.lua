@@ -110,9 +110,11 @@ M.cancel = {
     if peek.close() then
       return
     elseif view.cancel then
-      local cancel = view.cancel
-      view.cancel = nil
-      return say(cancel() or "Cancelled")
+      local said = view.cancel()
+      if not said then
+        view.cancel = nil
+      end
+      return say(said or "Cancelled")
     end
     say("Nothing is under way")
   end,
