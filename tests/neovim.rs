@@ -1,6 +1,7 @@
 //! The plugin in a real Neovim, driven by keys, its screen read cell by cell. Two servers stand
 //! behind it: the real binary, and a double inside Neovim for what a real one does by accident.
 
+mod acting;
 mod cluster;
 mod doors;
 mod engine;
@@ -22,5 +23,6 @@ mod screens;
 mod scripts;
 mod sessions;
 mod setting;
+mod tasks;
 mod truth;
 mod writing;

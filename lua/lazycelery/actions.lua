@@ -15,6 +15,7 @@ for _, actions in ipairs({
   require("lazycelery.actions.page"),
   require("lazycelery.actions.rows"),
   require("lazycelery.act.events").actions,
+  require("lazycelery.act.tasks").actions,
   require("lazycelery.act.export").actions,
   require("lazycelery.act.queues").actions,
   require("lazycelery.act.undo").actions,

@@ -134,7 +134,7 @@ fn views_take_no_key_that_vim_uses_for_reading() {
         );
         let exceptions = "<CR> <2-LeftMouse> K - q <F1> <C-C> gs gO ]] [[ \
             gf gF <C-W>f <C-W>F <C-W>gf <C-W>gF <C-W><C-F> ]f [f";
-        let refused = "o O R p u X cc ce g? i I gq"; // E21, where the buffer cannot be changed
+        let refused = "o O R p r x X u cc ce g? i I gq"; // E21, where the buffer cannot be changed
         let free = "gy gY gX g1 g2 g3 g4 ]v [v gb g<CR> cm";
         for key in taken.split(' ') {
             let allowed = format!(" {exceptions} {refused} {free} ");
@@ -147,10 +147,9 @@ fn views_take_no_key_that_vim_uses_for_reading() {
 #[test]
 fn the_keys_that_views_take_would_change_text() {
     let mut nvim = lab::start(SMALL);
-    nvim.lua("vim.api.nvim_buf_set_lines(0, 0, -1, false, { 'text' })", vec![]);
-    nvim.command("setlocal nomodifiable");
+    run(&mut nvim, "vim.fn.setline(1, 'text') vim.bo.modifiable = false");
     nvim.keys("$");
-    for key in ["o", "O", "R", "p", "u", "X", "cc", "ce", "g?g?", "i", "I"] {
+    for key in ["o", "O", "R", "p", "rx", "x", "X", "u", "cc", "ce", "g?g?", "i", "I"] {
         nvim.lua("vim.fn.setreg('\"', 'text') vim.v.errmsg = ''", vec![]);
         nvim.keys(&format!("{key}<Esc>"));
         assert!(nvim.take_messages().contains("E21"), "{key} is Vim's");

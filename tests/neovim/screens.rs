@@ -86,7 +86,7 @@ fn the_double_speaks_as_the_server_does() {
 }
 
 /// Compares the screen with its file, or writes it.
-fn check(nvim: &mut Neovim, view: &str, size: Size, state: &str) {
+pub fn check(nvim: &mut Neovim, view: &str, size: Size, state: &str) {
     let name = format!("{view}-{}-{state}", name_of(size));
     let path = root().join("tests/screens").join(format!("{name}.txt"));
     // A view that stood still for a moment makes up for it, unless a question keeps it still.

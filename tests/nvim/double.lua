@@ -117,6 +117,15 @@ function M.tell(id, result)
   end)
 end
 
+--- Tells how the job of the latest call with a token goes.
+---@param method string
+---@param value table
+function M.progress(method, value)
+  local token = M.last(method).progressToken
+  value = vim.tbl_extend("force", { message = "", job = "job-1" }, value)
+  dispatchers.notification("$/progress", { token = token, value = value })
+end
+
 --- Says something to every subscription of a method.
 ---@param method string
 ---@param result table

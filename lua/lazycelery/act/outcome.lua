@@ -2,10 +2,21 @@
 local buffer = require("lazycelery.buffer")
 local format = require("lazycelery.format")
 local keys = require("lazycelery.keys")
+local text = require("lazycelery.text")
 local views = require("lazycelery.view")
 local window = require("lazycelery.window")
 
 local M = {}
+
+---@class lazycelery.Refused
+---@field uuid string
+---@field kind string
+---@field reason string
+
+---@class lazycelery.Warning
+---@field uuid? string where it is about one of several
+---@field kind string
+---@field text string
 
 --- Names that a sentence lists.
 local NAMES = 3
@@ -13,12 +24,12 @@ local NAMES = 3
 ---@param sentence string
 ---@param level? integer
 function M.say(sentence, level)
-  vim.notify(sentence, level)
+  vim.notify(text.clean(sentence), level)
 end
 
 ---@param err lazycelery.Error
 function M.failed(err)
-  vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+  vim.notify("lazycelery: " .. text.clean(err.message), vim.log.levels.ERROR)
 end
 
 --- What should be known of what was done: some warnings, and how many others.
@@ -84,13 +95,17 @@ end
 
 local namespace = vim.api.nvim_create_namespace("lazycelery.outcome")
 
+--- Characters of an id that stand for it.
+local SHORT = 8
+
 --- What `<CR>` opens on a line: the one of several under the cursor, else the first.
 ---@param uuids string[]?
 ---@return string?
 local function aimed_at(uuids)
-  local word = vim.fn.expand("<cword>") --[[@as string]]
+  local line, column = vim.api.nvim_get_current_line(), vim.fn.col(".")
   for _, uuid in ipairs(uuids or {}) do
-    if word ~= "" and vim.startswith(uuid, word) then
+    local first, last = line:find(uuid:sub(1, SHORT), 1, true)
+    if first and last and column >= first and column <= last then
       return uuid
     end
   end
@@ -110,14 +125,48 @@ local function open_task(view, uuid)
   views.open({ environment = view.id.environment, view = "task", key = uuid })
 end
 
---- A buffer below that lists what came of each item. On a line whose item has `tasks`, uuids,
---- `<CR>` opens the one under the cursor.
+--- Lines that say of one task why it was left alone.
+local REASONS = 5000
+
+--- What was left alone, and why; and how many a job did not come to that was stopped, or broke off.
+---@param page lazycelery.Page
+---@param number integer all that were not done
+---@param refused lazycelery.Refused[]
+---@param names table<string, string>
+function M.left_alone(page, number, refused, names)
+  for i, one in ipairs(refused) do
+    if i > REASONS then
+      local others = ("%s left alone"):format(format.plural(#refused - REASONS, "other"))
+      page:head({ { "– ", "LazyCeleryWarn" }, { others, "LazyCeleryDim" } })
+      break
+    end
+    page:head({
+      { "– ", "LazyCeleryWarn" },
+      { one.uuid:sub(1, SHORT), "LazyCeleryKey" },
+      { "  " .. (names[one.uuid] or ""), "LazyCeleryName" },
+      { "  left alone: " .. one.reason, "LazyCeleryWarn" },
+    }, { tasks = { one.uuid } })
+  end
+  if number > #refused then
+    local others = format.plural(number - #refused, "other") .. " not reached, and left alone"
+    page:head({ { "– ", "LazyCeleryWarn" }, { others, "LazyCeleryDim" } })
+  end
+end
+
+local last ---@type { view: lazycelery.View, page: lazycelery.Page }?
+
 ---@param view lazycelery.View
 ---@param page lazycelery.Page
-function M.list(view, page)
+---@return integer buf
+---@return integer lines
+local function buffer_of(view, page)
   local picture = page:picture()
-  local function item()
-    return page.items[picture.ids[vim.fn.line(".")]]
+  local function open_aimed_at()
+    local item = page.items[picture.ids[vim.fn.line(".")]]
+    local uuid = aimed_at(item and item.tasks)
+    if uuid then
+      open_task(view, uuid)
+    end
   end
   local buf = buffer.scratch({
     listed = false,
@@ -130,22 +179,55 @@ function M.list(view, page)
       keys.map(made, "n", "q", "close", function()
         pcall(vim.api.nvim_win_close, 0, true)
       end)
-      keys.map(made, "n", "<CR>", "open the task", function()
-        local found = item()
-        local uuid = aimed_at(found and found.tasks)
-        if uuid then
-          open_task(view, uuid)
-        end
-      end)
+      keys.map(made, "n", "<CR>", "open the task", open_aimed_at)
+      keys.map(made, "n", "<2-LeftMouse>", "open the task", open_aimed_at)
     end,
   })
   buffer.colour(buf, namespace, picture.spans)
-  local height = math.max(3, math.min(#picture.lines, math.floor(vim.o.lines / 2)))
-  vim.cmd(("botright %dsplit"):format(height))
-  vim.api.nvim_win_set_buf(0, buf)
-  vim.wo[0][0].wrap = false
-  vim.wo[0][0].winbar = ""
-  vim.wo[0][0].statusline = " <CR> opens the task under the cursor   q closes"
+  return buf, #picture.lines
+end
+
+local shown ---@type integer? the window
+
+---@param view lazycelery.View
+---@param page lazycelery.Page
+---@param enter boolean
+local function show(view, page, enter)
+  local buf, lines = buffer_of(view, page)
+  if shown and vim.api.nvim_win_is_valid(shown) then
+    pcall(vim.api.nvim_win_close, shown, true)
+  end
+  local most = math.floor(vim.o.lines / 3)
+  local height = math.max(2, math.min(lines, most))
+  shown = vim.api.nvim_open_win(buf, enter, { split = "below", win = -1, height = height })
+  local options = vim.wo[shown][0]
+  options.wrap, options.linebreak, options.breakindent = true, true, true
+  options.breakindentopt = "shift:2"
+  options.winbar = ""
+  options.winfixheight = true
+  local tall = height < most and vim.api.nvim_win_text_height(shown, {}).all or most
+  vim.api.nvim_win_set_height(shown, math.min(most, math.max(height, tall)))
+  options.statusline = " <CR> opens the task under the cursor   q closes"
+end
+
+--- What came of each item, in a buffer below the view; where a person is elsewhere by now, in none,
+--- until it is asked for. On a line whose item has `tasks`, uuids, `<CR>` opens the one under the
+--- cursor.
+---@param view lazycelery.View
+---@param page lazycelery.Page
+function M.list(view, page)
+  last = { view = view, page = page }
+  if vim.api.nvim_get_current_buf() == view.buf then
+    show(view, page, false)
+  end
+end
+
+--- The list of the last outcome, once more.
+function M.open()
+  if not last then
+    return vim.notify("lazycelery: nothing was done to many at once yet")
+  end
+  show(last.view, last.page, true)
 end
 
 return M

@@ -20,8 +20,51 @@ local function here()
   return edit and edit.id.environment or view and require("lazycelery.view").environment(view)
 end
 
+--- An action on tasks: those of the lines, or those whose ids are given.
+---@param name "retry"|"revoke"|"terminate"
+---@param description string
+---@return lazycelery.Subcommand
+local function on_tasks(name, description)
+  return {
+    description = description,
+    arguments = "[uuid…]",
+    rows = true,
+    run = function(rest, _, given)
+      local actions = require("lazycelery.actions")
+      local view = current()
+      if not view then
+        return
+      elseif rest == "" then
+        return actions.run(name, given)
+      elseif given.range then
+        return vim.notify(
+          ("lazycelery: :LazyCelery %s takes a range or ids, not both"):format(name),
+          vim.log.levels.ERROR
+        )
+      end
+      local press = actions.press(name, view, given)
+      press.ids = vim.split(rest, "%s+", { trimempty = true })
+      if not require("lazycelery.act.ask").resume(view, press) then
+        require("lazycelery.act.tasks").by_id(name, view, press)
+      end
+    end,
+    complete = function()
+      return seen("task", "uuid")
+    end,
+  }
+end
+
 ---@type table<string, lazycelery.Subcommand>
 return {
+  retry = on_tasks("retry", "send tasks again: those of the range, or by their ids"),
+  revoke = on_tasks("revoke", "tell workers not to run tasks"),
+  terminate = on_tasks("terminate", "end tasks while they run"),
+  outcome = {
+    description = "what came of each, when something was last done to many",
+    run = function()
+      require("lazycelery.act.outcome").open()
+    end,
+  },
   events = {
     description = "task events on or off, after asking (`:LazyCelery!`: without)",
     arguments = "on|off",

@@ -84,6 +84,15 @@ local function head(page, row, context)
   elseif row.ended == "unknown" then
     page:head({ { "It no longer runs, and nothing says how it ended.", "LazyCeleryWarn" } })
   end
+  for _, link in ipairs({
+    { "Sent again as ", row.retried_as },
+    { "Sent in place of ", row.retry_of },
+  }) do
+    if link[2] then
+      local chunks = { { link[1], "LazyCeleryDim" }, { link[2], "LazyCeleryKey" } }
+      page:head(chunks, { task = link[2], id = link[2] })
+    end
+  end
   for _, place in ipairs(row.also or {}) do
     local where = place.queue or place.worker or ""
     page:head({
@@ -352,7 +361,14 @@ return {
     workflow(page, row, context)
     message(page, row)
   end,
-  keys = { { "cc", "change" }, { "gY", "yank_arguments" }, { "gq", "quickfix" } },
+  keys = {
+    { "r", "retry" },
+    { "x", "revoke" },
+    { "X", "terminate" },
+    { "cc", "change" },
+    { "gY", "yank_arguments" },
+    { "gq", "quickfix" },
+  },
   up = "tasks",
   open = function(_, item)
     if item and item.task then

@@ -53,6 +53,19 @@ end
 -- Seconds above which a runtime is worth room that has none to spare.
 local OF_NOTE_S = 1
 
+--- The task that was sent in its place, or in whose place it was sent.
+---@param row table
+---@param context lazycelery.Context
+---@return lazycelery.Chunk?
+local function link(row, context)
+  if row.retried_as then
+    local arrow = context:glyph("→ ", "again as ")
+    return { arrow .. row.retried_as:sub(1, 8) .. "  ", "LazyCeleryKey" }
+  elseif row.retry_of then
+    return { "again " .. row.retry_of:sub(1, 8) .. "  ", "LazyCeleryDim" }
+  end
+end
+
 --- The outcome, and before it how long that takes or took, where no column says so.
 ---@param row table
 ---@param context lazycelery.Context
@@ -60,11 +73,18 @@ local OF_NOTE_S = 1
 ---@return string? group
 local function outcome(row, context)
   local said, group = result(row, context)
-  if context.columns.runtime or row.orphaned or row.ended then
+  local linked = link(row, context)
+  local timed = not (context.columns.runtime or row.orphaned or row.ended)
+  if not linked and not timed then
     return said, group
   end
   local chunks = type(said) == "table" and said or { { said or "", group } }
-  if row.place == "active" and row.started then
+  if linked then
+    table.insert(chunks, 1, linked)
+  end
+  if not timed then
+    return chunks
+  elseif row.place == "active" and row.started then
     local took = format.age(context:lasting(row.started))
     table.insert(chunks, 1, { ("for %s%s"):format(took, said and "  " or ""), "LazyCeleryBusy" })
   elseif (row.runtime or 0) >= OF_NOTE_S then
@@ -205,7 +225,14 @@ return {
     },
     { field = "result", title = "RESULT", rank = 5, min = 20, flex = true, format = outcome },
   },
-  keys = { { "cc", "change" }, { "gY", "yank_arguments" }, { "gX", "export" } },
+  keys = {
+    { "r", "retry" },
+    { "x", "revoke" },
+    { "X", "terminate" },
+    { "cc", "change" },
+    { "gY", "yank_arguments" },
+    { "gX", "export" },
+  },
   open = function(row)
     return "task", row.uuid
   end,
