@@ -45,7 +45,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use store::Store;
-use task::Task;
+use task::{Task, TaskState};
 use worker::Worker;
 
 /// Gaps remembered.
@@ -427,6 +427,11 @@ impl State {
     /// The task ended; asking further sources about its message is in vain.
     pub fn is_over(&self, uuid: &str) -> bool {
         self.tasks.is_over(uuid)
+    }
+
+    /// It is over because it was revoked, or about to be: workers store that before they meet it.
+    pub fn is_revoked(&self, uuid: &str) -> bool {
+        self.tasks.get(uuid).is_some_and(|task| task.current.state == TaskState::Revoked)
     }
 
     /// The queues in which a task's message waits or, where nobody saw it on its way, may wait; `None`

@@ -221,6 +221,12 @@ fn what_waits_is_deleted_where_that_is_asked_for_and_comes_back() {
     assert_eq!(restored["restored"], 2, "{restored}");
     assert_eq!((raws("here"), raws("there")), before, "byte for byte, each in its queue");
 
+    // One that was only revoked before: workers stored that, and its message waits.
+    revoke(&mut server, json!({ "uuids": [kept] }));
+    wait_for_task(&mut server, &kept, |task| task["state"] == "REVOKED");
+    let answer = revoke(&mut server, json!({ "uuids": [kept], "delete": true }));
+    assert_eq!(texts(&answer["deleted"]), [kept.as_str()], "{answer}");
+
     let error = server.call("task/revoke", json!({ "uuids": ["a"], "accept_blocking": true }));
     assert_eq!(error.unwrap_err()["code"], -32602);
 }

@@ -18,7 +18,7 @@ use super::{Action, Job, Preview, Refused, Warning};
 use crate::celery::control::Request;
 use crate::environment::{Environment, Need};
 use crate::error::{Error, Result};
-use crate::state::{Place, Status};
+use crate::state::{Place, State, Status};
 use deleting::Waiting;
 use running::{Running, Runs};
 use schemars::JsonSchema;
@@ -272,7 +272,10 @@ impl Revoke {
             let text = "no source knows it: workers will store a result for it all the same";
             return warning("unknown_task", text.into());
         };
-        if environment.read(|state| state.is_over(uuid)) {
+        // Workers store that it is revoked before they meet it: its message may wait still.
+        let waits = |state: &State| state.waits_in(uuid).is_some_and(|queues| !queues.is_empty());
+        let over = |state: &State| state.is_over(uuid) && !(state.is_revoked(uuid) && waits(state));
+        if environment.read(over) {
             let reason = format!("it has ended: {}", task.state);
             return Err(Refused { uuid: uuid.into(), kind: "over", reason });
         }

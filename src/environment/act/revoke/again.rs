@@ -47,10 +47,11 @@ impl Environment {
     }
 
     /// Tells a worker that came up what others were told; not what ended since, over whose result an
-    /// older worker would write (reference 6).
+    /// older worker would write (reference 6). That it is revoked is no end: workers of Celery 5.6 and
+    /// later store that at once, and its message may wait still.
     pub(in crate::environment) async fn revoke_again(&self, hostname: &str) {
         let mut ids = self.0.revoked.ids(Instant::now());
-        self.read(|state| ids.retain(|id| !state.is_over(id)));
+        self.read(|state| ids.retain(|id| !state.is_over(id) || state.is_revoked(id)));
         if ids.is_empty() {
             return;
         }
