@@ -124,7 +124,7 @@ fn a_queue_is_moved_to_one_that_is_chosen_and_back() {
     let (high, low) = (list(&redis, "high"), list(&redis, "low"));
     let mut nvim = watching(&redis);
     nvim.keys("/high<CR>cm");
-    answer(&mut nvim, "Yes, move 3 messages to low, behind 1");
+    answer(&mut nvim, "Yes, move 3 messages to low, behind 1; no worker tells that it reads it");
     told(&mut nvim, "Moved 3 to low; u takes them back");
     assert_eq!((list(&redis, "high").len(), list(&redis, "low").len()), (0, 4));
     nvim.keys("u");

@@ -246,8 +246,8 @@ local function ways(view, environment, all, others)
     if (row.messages or 0) > 0 then
       yes = ("%s, behind %s"):format(yes, format.count(row.messages))
     end
-    if row.consumers == 0 then
-      yes = yes .. "; no worker reads it"
+    if (row.consumers or 0) == 0 then
+      yes = yes .. "; no worker tells that it reads it"
     end
     local how = {
       method = "queue/move",
