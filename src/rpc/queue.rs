@@ -166,15 +166,16 @@ struct Keys(HashMap<String, usize>);
 impl Keys {
     fn next(&mut self, message: &TaskMessage, raw: &[u8]) -> String {
         let key = environment::message_key(message, raw);
-        // A tag that stands twice is no name for the second; neither are bytes that do.
-        if self.count(&key) == 1 {
+        let mut seen = self.count(&key);
+        if seen == 1 {
             return key;
         }
+        // A tag that stands twice is no name for the second; neither are bytes that do.
         let bytes = environment::fingerprint(raw);
-        match self.count(&bytes) {
-            1 if bytes != key => bytes,
-            seen => format!("{bytes}#{seen}"),
+        if bytes != key {
+            seen = self.count(&bytes);
         }
+        if seen == 1 { bytes } else { format!("{bytes}#{seen}") }
     }
 
     fn count(&mut self, key: &str) -> usize {
