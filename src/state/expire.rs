@@ -19,7 +19,7 @@ impl State {
     /// What time alone changes. Workers and rates are looked at with ticks only.
     pub(super) fn expire(&mut self, tick: bool, changes: &mut Changes) {
         for uuid in self.tasks.take_due(self.now) {
-            self.edit(&uuid, changes, |task, _| Some(task.seen));
+            self.edit(&uuid, |task, _| Some(task.seen));
         }
         if tick {
             self.judge_workers(changes);
@@ -54,7 +54,7 @@ impl State {
         }
         self.judge_consumption(changes);
         for hostname in gone {
-            self.orphan_tasks(&hostname, changes);
+            self.orphan_tasks(&hostname);
         }
     }
 
@@ -83,12 +83,12 @@ impl State {
     }
 
     /// What ran at a worker that went is orphaned: nobody will tell its end.
-    pub(super) fn orphan_tasks(&mut self, hostname: &str, changes: &mut Changes) {
+    pub(super) fn orphan_tasks(&mut self, hostname: &str) {
         let now = self.now;
         let worker = self.tasks.names.intern(hostname);
         for uuid in self.tasks.running(hostname) {
             let worker = worker.clone();
-            self.edit(&uuid, changes, |task, _| {
+            self.edit(&uuid, |task, _| {
                 task.orphan(worker, now);
                 None
             });
@@ -123,7 +123,7 @@ impl State {
     }
 
     /// We heard nothing from `from` until now. Whatever was under way may have gone on.
-    pub(super) fn gap(&mut self, from: Micros, changes: &mut Changes) {
+    pub(super) fn gap(&mut self, from: Micros) {
         let now = self.now;
         self.deaf_since = None;
         self.listening_since = Some(now);
@@ -138,7 +138,7 @@ impl State {
             self.change_queue(&queue, Queue::interrupt);
         }
         for uuid in self.tasks.open() {
-            self.edit(&uuid, changes, |task, _| {
+            self.edit(&uuid, |task, _| {
                 task.doubted.get_or_insert(now);
                 Some(task.seen)
             });

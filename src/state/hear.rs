@@ -1,9 +1,8 @@
 //! Events: what workers and clients publish by themselves.
 
-use super::store::Edit;
 use super::task::Rules;
 use super::worker::{Process, Worker};
-use super::{Changes, Micros, State, TaskChange, to_json};
+use super::{Changes, Micros, State, to_json};
 use crate::celery::Event;
 use crate::celery::event::{Body, TaskEvent, TaskEventKind, WorkerEvent};
 
@@ -51,13 +50,12 @@ impl State {
             told.kind == TaskEventKind::Sent || (rules == Rules::Ours && event.is_from_client());
         let sender = self.workers.get(event.hostname.as_str()).filter(|_| !by_client);
         let queue = sender.filter(|_| rules == Rules::Ours).and_then(Worker::only_queue);
-        let edit = self.tasks.event(&told.uuid, self.now, &mut self.revision, |task, names| {
+        self.tasks.event(&told.uuid, self.now, &mut self.revision, |task, names| {
             task.event(event, told, seen, rules, names);
             if let Some(queue) = queue {
                 task.conclude_queue(queue, names);
             }
         });
-        self.note(&told.uuid, Some(edit), changes);
         if by_client {
             return;
         }
@@ -71,16 +69,15 @@ impl State {
     }
 
     /// A worker that consumes only one queue took the task from there.
-    pub(super) fn conclude_queue(&mut self, uuid: &str, hostname: &str, changes: &mut Changes) {
+    pub(super) fn conclude_queue(&mut self, uuid: &str, hostname: &str) {
         if self.rules == Rules::Celery || !self.tasks.lacks_queue(uuid) {
             return;
         }
         let Some(queue) = self.workers.get(hostname).and_then(Worker::only_queue) else { return };
-        let edit = self.tasks.edit(uuid, self.now, &mut self.revision, |task, names| {
+        self.tasks.edit(uuid, self.now, &mut self.revision, |task, names| {
             task.conclude_queue(queue, names);
             Some(task.seen)
         });
-        self.note(uuid, edit, changes);
     }
 
     /// Changes a worker, made first where it is not known, and judges it. `change` answers whether
@@ -110,7 +107,7 @@ impl State {
     pub(super) fn appeared(&mut self, hostname: &str, process: Process, changes: &mut Changes) {
         changes.appeared.push(hostname.to_owned());
         if process == Process::New {
-            self.orphan_tasks(hostname, changes);
+            self.orphan_tasks(hostname);
         }
     }
 
@@ -118,28 +115,8 @@ impl State {
     pub(super) fn edit(
         &mut self,
         uuid: &str,
-        changes: &mut Changes,
         change: impl FnOnce(&mut super::Task, &mut super::store::Names) -> Option<Micros>,
     ) {
-        let edit = self.tasks.edit(uuid, self.now, &mut self.revision, change);
-        self.note(uuid, edit, changes);
-    }
-
-    /// Tells the sinks a change of state, place or attempt.
-    fn note(&mut self, uuid: &str, edit: Option<Edit>, changes: &mut Changes) {
-        let Some(Edit { before, after }) = edit else { return };
-        let same = before.as_ref().is_some_and(|before| {
-            (&before.state, before.place, before.attempt)
-                == (&after.state, after.place, after.attempt)
-        });
-        if !same {
-            changes.tasks.push(TaskChange {
-                uuid: uuid.to_owned(),
-                attempt: after.attempt,
-                from: before.map(|before| before.state.as_str().to_owned()),
-                to: after.state.as_str().to_owned(),
-                place: after.place,
-            });
-        }
+        self.tasks.edit(uuid, self.now, &mut self.revision, change);
     }
 }

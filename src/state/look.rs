@@ -45,12 +45,12 @@ impl State {
             self.appeared(hostname, process, changes);
         }
         match reply {
-            Inspection::Active(tasks) => self.active(hostname, tasks, changes),
+            Inspection::Active(tasks) => self.active(hostname, tasks),
             Inspection::Reserved(tasks) => {
-                self.in_hand(hostname, tasks, Place::Reserved, changes);
+                self.in_hand(hostname, tasks, Place::Reserved);
             }
             Inspection::Scheduled(tasks) => {
-                self.in_hand(hostname, tasks, Place::Scheduled, changes);
+                self.in_hand(hostname, tasks, Place::Scheduled);
             }
             Inspection::Registered(tasks) => {
                 for task in tasks {
@@ -58,7 +58,7 @@ impl State {
                     self.tasks.register(&task.name, max_retries, &mut self.revision);
                 }
             }
-            Inspection::ActiveQueues(queues) => self.consumes(hostname, queues, changes),
+            Inspection::ActiveQueues(queues) => self.consumes(hostname, queues),
             Inspection::Ping
             | Inspection::Stats(_)
             | Inspection::Conf(_)
@@ -149,18 +149,18 @@ impl State {
     }
 
     /// What runs at a worker; what ran there and is not named has ended, or is about to be heard of.
-    fn active(&mut self, hostname: &str, tasks: &[RequestInfo], changes: &mut Changes) {
+    fn active(&mut self, hostname: &str, tasks: &[RequestInfo]) {
         let named: HashSet<&str> = tasks.iter().map(|info| info.uuid.as_str()).collect();
         let mut missed = self.tasks.running(hostname);
         missed.retain(|uuid| !named.contains(&**uuid));
-        self.list(hostname, tasks, Place::Active, changes);
+        self.list(hostname, tasks, Place::Active);
         let now = self.now;
         if self.workers.get(hostname).is_some_and(|worker| worker.is_shared(now)) {
             // What this process does not name may run at the other.
             return;
         }
         for uuid in missed {
-            self.edit(&uuid, changes, |task, _| {
+            self.edit(&uuid, |task, _| {
                 task.missed(now);
                 None
             });
@@ -168,13 +168,7 @@ impl State {
     }
 
     /// What a worker holds and has not started.
-    fn in_hand(
-        &mut self,
-        hostname: &str,
-        tasks: &[RequestInfo],
-        place: Place,
-        changes: &mut Changes,
-    ) {
+    fn in_hand(&mut self, hostname: &str, tasks: &[RequestInfo], place: Place) {
         let now = self.now;
         let before = self.change_worker(hostname, |worker| {
             let list = match place {
@@ -183,13 +177,13 @@ impl State {
             };
             (std::mem::replace(list, told(tasks, now)), true)
         });
-        self.list(hostname, tasks, place, changes);
+        self.list(hostname, tasks, place);
         let named: HashSet<&str> = tasks.iter().map(|info| info.uuid.as_str()).collect();
         for info in before.iter().flat_map(|told| &told.value) {
             let listed = self.tasks.get(&info.uuid).and_then(|task| task.listed);
             let here = listed.is_some_and(|at| *at.worker == *hostname && at.place == place);
             if here && !named.contains(info.uuid.as_str()) {
-                self.edit(&info.uuid, changes, |task, _| {
+                self.edit(&info.uuid, |task, _| {
                     task.unlisted(now);
                     None
                 });
@@ -197,29 +191,23 @@ impl State {
         }
     }
 
-    fn list(&mut self, hostname: &str, tasks: &[RequestInfo], place: Place, changes: &mut Changes) {
+    fn list(&mut self, hostname: &str, tasks: &[RequestInfo], place: Place) {
         let now = self.now;
         let worker = self.tasks.names.intern(hostname);
         let skew = self.workers.get(hostname).and_then(Worker::skew);
         for info in tasks.iter().filter(|info| !info.uuid.is_empty()) {
             let worker = worker.clone();
-            self.edit(&info.uuid, changes, |task, names| {
+            self.edit(&info.uuid, |task, names| {
                 task.listed(info, worker, place, names);
                 info.time_start.map(|start| by_our_clock(start, skew, now))
             });
-            self.conclude_queue(&info.uuid, hostname, changes);
+            self.conclude_queue(&info.uuid, hostname);
         }
     }
 
     /// The messages at a queue's head. What waited there and is not named any more went, where the
     /// look reached far enough to tell.
-    pub(super) fn head(
-        &mut self,
-        queue: &str,
-        messages: &[TaskMessage],
-        complete: bool,
-        changes: &mut Changes,
-    ) {
+    pub(super) fn head(&mut self, queue: &str, messages: &[TaskMessage], complete: bool) {
         let now = self.now;
         let name = self.tasks.names.intern(queue);
         let seen: Vec<Arc<str>> = messages
@@ -231,14 +219,14 @@ impl State {
             self.change_queue(queue, |queue| std::mem::replace(&mut queue.head, seen.clone()));
         for message in messages.iter().filter(|message| !message.uuid.is_empty()) {
             let name = name.clone();
-            self.edit(&message.uuid, changes, |task, names| {
+            self.edit(&message.uuid, |task, names| {
                 task.message(message, queue, Source::Queue, names);
                 task.waits(message, name);
                 None
             });
         }
         for uuid in gone(&before, &seen, complete) {
-            self.edit(&uuid, changes, |task, _| {
+            self.edit(&uuid, |task, _| {
                 task.left_queue(queue, now);
                 None
             });
@@ -246,12 +234,12 @@ impl State {
     }
 
     /// One message that was met somewhere in a queue.
-    pub(super) fn found(&mut self, queue: &str, message: &TaskMessage, changes: &mut Changes) {
+    pub(super) fn found(&mut self, queue: &str, message: &TaskMessage) {
         if message.uuid.is_empty() {
             return;
         }
         let name = self.tasks.names.intern(queue);
-        self.edit(&message.uuid, changes, |task, names| {
+        self.edit(&message.uuid, |task, names| {
             task.message(message, queue, Source::Queue, names);
             task.waits(message, name);
             None
@@ -259,14 +247,8 @@ impl State {
     }
 
     /// We sent a message. Where it is by now, the next look tells.
-    pub(super) fn sent(
-        &mut self,
-        queue: &str,
-        message: &TaskMessage,
-        retry_of: Option<&str>,
-        changes: &mut Changes,
-    ) {
-        self.edit(&message.uuid, changes, |task, names| {
+    pub(super) fn sent(&mut self, queue: &str, message: &TaskMessage, retry_of: Option<&str>) {
+        self.edit(&message.uuid, |task, names| {
             task.message(message, queue, Source::Queue, names);
             None
         });
@@ -282,7 +264,6 @@ impl State {
         index: &[(String, f64)],
         new: &[UnackedMessage],
         complete: bool,
-        changes: &mut Changes,
     ) {
         let now = self.now;
         let handed: HashMap<&str, f64> =
@@ -298,7 +279,7 @@ impl State {
                 continue;
             }
             let at = handed.get(delivery_tag.as_str()).copied();
-            self.edit(&message.uuid, changes, |task, names| {
+            self.edit(&message.uuid, |task, names| {
                 task.message(message, queue, Source::Unacked, names);
                 task.held(Held { tag, queue: queue_name });
                 at.map(|at| by_our_clock(at, None, now))
@@ -308,7 +289,7 @@ impl State {
             let Some((uuid, _)) = self.tags.remove(&tag) else { continue };
             let held = self.tasks.get(&uuid).and_then(|task| task.held);
             if held.is_some_and(|held| held.tag == tag) {
-                self.edit(&uuid, changes, |task, _| {
+                self.edit(&uuid, |task, _| {
                     task.released(now);
                     None
                 });
@@ -318,23 +299,23 @@ impl State {
     }
 
     /// A stored result.
-    pub(super) fn result(&mut self, meta: &TaskMeta, changes: &mut Changes) {
+    pub(super) fn result(&mut self, meta: &TaskMeta) {
         let now = self.now;
         let known = self.tasks.get(&meta.uuid).and_then(|task| task.worker().cloned());
         let worker = meta.worker.as_deref().or(known.as_deref());
         let skew = worker.and_then(|worker| self.workers.get(worker)).and_then(Worker::skew);
-        self.edit(&meta.uuid, changes, |task, names| {
+        self.edit(&meta.uuid, |task, names| {
             task.result(meta, now, names);
             meta.date_done.map(|done| by_our_clock(done, skew, now))
         });
     }
 
     /// The result backend holds nothing of these.
-    pub(super) fn no_result(&mut self, uuids: &[String], changes: &mut Changes) {
+    pub(super) fn no_result(&mut self, uuids: &[String]) {
         let now = self.now;
         for uuid in uuids {
             if self.tasks.contains(uuid) {
-                self.edit(uuid, changes, |task, _| {
+                self.edit(uuid, |task, _| {
                     task.no_result = Some(now);
                     Some(task.seen)
                 });

@@ -54,29 +54,12 @@ const GAPS: usize = 16;
 /// Tasks of one workflow that its details name.
 const WORKFLOW: usize = 200;
 
-/// What an observation changed, in the order it changed.
+/// What an observation asks for.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Changes {
-    /// Tasks whose state, place or attempt changed: for sinks.
-    pub tasks: Vec<TaskChange>,
     /// Hostnames of workers that are new, whose process is new, or of which it has to be known what
     /// they consume: they are asked at once.
     pub appeared: Vec<String>,
-}
-
-/// One task's transition.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskChange {
-    /// Which task.
-    pub uuid: String,
-    /// Attempt, from 0.
-    pub attempt: usize,
-    /// State before; `None` for a task that is new.
-    pub from: Option<String>,
-    /// State now.
-    pub to: String,
-    /// Place now, where it is known.
-    pub place: Option<Place>,
 }
 
 /// Sizes of sets, for the row of an environment: each equals the `total` of the list it opens.
@@ -200,18 +183,18 @@ impl State {
             }
             Kind::Queues(samples) => self.sample(samples),
             Kind::Head { queue, messages, complete, total: _ } => {
-                self.head(queue, messages, *complete, &mut changes);
+                self.head(queue, messages, *complete);
             }
-            Kind::Found { queue, message } => self.found(queue, message, &mut changes),
+            Kind::Found { queue, message } => self.found(queue, message),
             Kind::Sent { queue, message, retry_of } => {
-                self.sent(queue, message, retry_of.as_deref(), &mut changes);
+                self.sent(queue, message, retry_of.as_deref());
             }
             Kind::Unacked { index, new, complete } => {
-                self.unacked(index, new, *complete, &mut changes);
+                self.unacked(index, new, *complete);
             }
-            Kind::Result(meta) => self.result(meta, &mut changes),
-            Kind::NoResult { uuids } => self.no_result(uuids, &mut changes),
-            Kind::Gap { from } => self.gap(*from, &mut changes),
+            Kind::Result(meta) => self.result(meta),
+            Kind::NoResult { uuids } => self.no_result(uuids),
+            Kind::Gap { from } => self.gap(*from),
             Kind::Refilled => self.refilled(),
             Kind::Disconnected => self.deaf_since = Some(self.now),
             Kind::Undecodable { .. } => {

@@ -6,7 +6,7 @@
 
 use super::observation::QueueSample;
 use super::queue::{Binding, FANOUT, Queue};
-use super::{Changes, State, to_json};
+use super::{State, to_json};
 use crate::celery::control::ActiveQueue;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -14,12 +14,7 @@ use std::sync::Arc;
 
 impl State {
     /// What a worker consumes from. What it took before it said so came from there too.
-    pub(super) fn consumes(
-        &mut self,
-        hostname: &str,
-        queues: &[ActiveQueue],
-        changes: &mut Changes,
-    ) {
+    pub(super) fn consumes(&mut self, hostname: &str, queues: &[ActiveQueue]) {
         for queue in queues {
             let binding = Binding {
                 exchange: queue.exchange.clone(),
@@ -45,7 +40,7 @@ impl State {
         self.recount_consumers();
         if let [_] = queues {
             for uuid in self.tasks.without_queue(hostname) {
-                self.conclude_queue(&uuid, hostname, changes);
+                self.conclude_queue(&uuid, hostname);
             }
         }
     }

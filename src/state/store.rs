@@ -49,13 +49,6 @@ const LOOK_PAST: usize = 64;
 /// Bytes of an entry in one of the smaller indexes.
 const ENTRY: usize = 28;
 
-/// A change of one task, as [`super::Changes`] tells it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Edit {
-    pub before: Option<Standing>,
-    pub after: Standing,
-}
-
 /// All tasks.
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -257,13 +250,13 @@ impl Store {
         now: Micros,
         revision: &mut u64,
         change: impl FnOnce(&mut Task, &mut Names),
-    ) -> Edit {
+    ) {
         let mut taken = self.take(uuid);
         change(&mut taken.task, &mut self.names);
         taken.task.place = taken.task.place_at(now);
         *revision += 1;
         taken.task.revision = *revision;
-        self.put(taken, *revision)
+        self.put(taken, *revision);
     }
 
     /// What a look shows of a task, made first where it is not known. `change` answers when that
@@ -275,7 +268,7 @@ impl Store {
         now: Micros,
         revision: &mut u64,
         change: impl FnOnce(&mut Task, &mut Names) -> Option<Micros>,
-    ) -> Option<Edit> {
+    ) {
         let mut taken = self.take(uuid);
         let shown = taken.before.is_some().then(|| Task::clone(&taken.task));
         let task = &mut taken.task;
@@ -283,12 +276,12 @@ impl Store {
         task.place = task.place_at(now);
         if shown.is_some_and(|shown| task.shows_same_as(shown)) {
             self.put(taken, *revision);
-            return None;
+            return;
         }
         task.seen = task.seen.max(happened.unwrap_or(now).min(now));
         *revision += 1;
         task.revision = *revision;
-        Some(self.put(taken, *revision))
+        self.put(taken, *revision);
     }
 
     /// Rows changed by what stands beside their records.
@@ -322,7 +315,7 @@ impl Store {
     }
 
     /// Packs a task that was taken out.
-    fn put(&mut self, taken: Taken<'_>, revision: u64) -> Edit {
+    fn put(&mut self, taken: Taken<'_>, revision: u64) {
         let Taken { key, slot, mut task, before } = taken;
         let after = task.standing();
         #[cfg(test)]
@@ -345,7 +338,6 @@ impl Store {
         self.by_name.recount(before.as_ref(), Some(&after), revision);
         self.met.drain(..).for_each(|name| self.names.release(name));
         self.records.compact();
-        Edit { before, after }
     }
 
     /// Writes a task down, and answers its id where the record does not begin with it.

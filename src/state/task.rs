@@ -299,10 +299,6 @@ impl<T> Ends<T> {
     fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut T> {
         self.first.iter_mut().chain(&mut self.last)
     }
-
-    pub fn len(&self) -> usize {
-        self.first.len() + self.last.len()
-    }
 }
 
 /// One task.
@@ -400,11 +396,6 @@ impl Task {
     /// Its worker, where one is known.
     pub fn worker(&self) -> Option<&Arc<str>> {
         self.current.worker.as_ref().map(|worker| &worker.value)
-    }
-
-    /// Attempts so far, less one: the number of the current one.
-    pub fn attempt(&self) -> usize {
-        self.past.len() + self.past.skipped as usize
     }
 
     /// An event told of it.

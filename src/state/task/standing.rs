@@ -4,12 +4,11 @@ use super::{Place, Source, Task, TaskState};
 use crate::state::observation::{Micros, seconds};
 use std::sync::Arc;
 
-/// What indexes, counts and [`crate::state::Changes`] know of a task.
+/// What indexes and counts know of a task.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::state) struct Standing {
     pub state: TaskState,
     pub place: Option<Place>,
-    pub attempt: usize,
     pub seen: Micros,
     pub name: Option<Arc<str>>,
     /// The worker it runs at.
@@ -32,7 +31,6 @@ impl Task {
         Standing {
             state: self.current.state.clone(),
             place: self.place,
-            attempt: self.attempt(),
             seen: self.seen,
             name: self.name.as_ref().map(|name| name.value.clone()),
             runs_at: self.worker().filter(|_| active).cloned(),

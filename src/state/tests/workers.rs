@@ -181,9 +181,8 @@ fn a_lost_worker_orphans_what_ran() {
     lab.task_event(2.0, "started", json!({}));
     lab.tick(50.0);
     assert_eq!(lab.task("t").get("orphaned"), None);
-    let changes = lab.tick(63.0);
+    lab.tick(63.0);
     assert_eq!(lab.task("t")["orphaned"], json!({"worker": "w1@lab", "since": 63.0}));
-    assert!(changes.tasks.is_empty(), "neither state nor place changed");
     // It is delivered again, to another worker.
     lab.event(70.0, event("received", 70.0, json!({"hostname": "w2@lab"})));
     let details = lab.details("t");
