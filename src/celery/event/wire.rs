@@ -3,10 +3,11 @@
 //! Reading fails on syntax alone: what is JSON and no event becomes the sentence that says so.
 
 use super::{Body, Event, TaskEvent, WorkerEvent, is_client};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -14,10 +15,20 @@ use std::fmt;
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// A member's value as it stands there: of a text nothing is copied before somebody wants it.
+enum Plain<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    /// A list or an object.
+    Other(Box<Value>),
+}
+
 /// An event's members as they are read; `type`, which tells what they are, comes last.
 #[derive(Default)]
-struct Members {
-    kind: String,
+struct Members<'a> {
+    kind: Cow<'a, str>,
     hostname: Option<String>,
     timestamp: Option<f64>,
     pid: Option<i64>,
@@ -25,39 +36,39 @@ struct Members {
     task: Box<TaskEvent>,
 }
 
-impl Members {
-    fn set(&mut self, name: Cow<'_, str>, value: Value) {
+impl<'a> Members<'a> {
+    fn set(&mut self, name: Cow<'a, str>, value: Plain<'a>) {
         let task = &mut self.task;
         // Bytes are told apart by their length and a few of them, texts one after the other.
         match name.as_bytes() {
-            b"type" => self.kind = text(value).unwrap_or_default(),
-            b"hostname" => self.hostname = text(value),
-            b"timestamp" => self.timestamp = value.as_f64(),
+            b"type" => self.kind = value.text().unwrap_or_default(),
+            b"hostname" => self.hostname = value.owned(),
+            b"timestamp" => self.timestamp = value.number().and_then(|number| number.as_f64()),
             b"utcoffset" => {}
-            b"pid" => self.pid = value.as_i64(),
-            b"clock" => self.clock = count(&value),
-            b"uuid" => task.uuid = text(value).unwrap_or_default(),
-            b"name" => task.name = text(value),
-            b"args" => task.args = text(value),
-            b"kwargs" => task.kwargs = text(value),
-            b"retries" => task.retries = count(&value),
-            b"eta" => task.eta = text(value),
-            b"expires" => task.expires = text(value),
-            b"root_id" => task.root_id = text(value),
-            b"parent_id" => task.parent_id = text(value),
-            b"queue" => task.queue = text(value),
-            b"exchange" => task.exchange = text(value),
-            b"routing_key" => task.routing_key = text(value),
-            b"result" => task.result = text(value),
-            b"runtime" => task.runtime = value.as_f64(),
-            b"exception" => task.exception = text(value),
-            b"traceback" => task.traceback = text(value),
-            b"terminated" => task.terminated = value.as_bool(),
-            b"signum" => task.signum = text(value),
-            b"expired" => task.expired = value.as_bool(),
-            b"requeue" => task.requeue = value.as_bool(),
-            _ if value.is_null() => {}
-            _ => drop(task.extra.insert(name.into_owned(), value)),
+            b"pid" => self.pid = value.number().and_then(|number| number.as_i64()),
+            b"clock" => self.clock = value.number().and_then(|number| count(&number)),
+            b"uuid" => task.uuid = value.owned().unwrap_or_default(),
+            b"name" => task.name = value.owned(),
+            b"args" => task.args = value.owned(),
+            b"kwargs" => task.kwargs = value.owned(),
+            b"retries" => task.retries = value.number().and_then(|number| count(&number)),
+            b"eta" => task.eta = value.owned(),
+            b"expires" => task.expires = value.owned(),
+            b"root_id" => task.root_id = value.owned(),
+            b"parent_id" => task.parent_id = value.owned(),
+            b"queue" => task.queue = value.owned(),
+            b"exchange" => task.exchange = value.owned(),
+            b"routing_key" => task.routing_key = value.owned(),
+            b"result" => task.result = value.owned(),
+            b"runtime" => task.runtime = value.number().and_then(|number| number.as_f64()),
+            b"exception" => task.exception = value.owned(),
+            b"traceback" => task.traceback = value.owned(),
+            b"terminated" => task.terminated = value.flag(),
+            b"signum" => task.signum = value.owned(),
+            b"expired" => task.expired = value.flag(),
+            b"requeue" => task.requeue = value.flag(),
+            _ if matches!(value, Plain::Null) => {}
+            _ => drop(task.extra.insert(name.into_owned(), value.into())),
         }
     }
 
@@ -97,8 +108,8 @@ impl WorkerEvent {
         WorkerEvent {
             subject: subject.into(),
             freq: number("freq"),
-            active: members.get("active").and_then(count),
-            processed: members.get("processed").and_then(count),
+            active: members.get("active").and_then(Value::as_number).and_then(count),
+            processed: members.get("processed").and_then(Value::as_number).and_then(count),
             loadavg: members.get("loadavg").and_then(loadavg),
             sw_ident: string("sw_ident"),
             sw_ver: string("sw_ver"),
@@ -107,19 +118,109 @@ impl WorkerEvent {
     }
 }
 
-/// Text as it is, anything else as its JSON: a uuid or signal may be a number.
-fn text(value: Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text),
-        other => Some(other.to_string()),
+impl<'a> Plain<'a> {
+    /// Text as it is, anything else as its JSON: a uuid or signal may be a number.
+    fn text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Plain::Null => None,
+            Plain::Text(text) => Some(text),
+            other => Some(Value::from(other).to_string().into()),
+        }
+    }
+
+    fn owned(self) -> Option<String> {
+        self.text().map(Cow::into_owned)
+    }
+
+    fn number(self) -> Option<Number> {
+        match self {
+            Plain::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn flag(self) -> Option<bool> {
+        match self {
+            Plain::Bool(flag) => Some(flag),
+            _ => None,
+        }
+    }
+}
+
+impl From<Plain<'_>> for Value {
+    fn from(value: Plain<'_>) -> Value {
+        match value {
+            Plain::Null => Value::Null,
+            Plain::Bool(flag) => flag.into(),
+            Plain::Number(number) => number.into(),
+            Plain::Text(text) => text.into(),
+            Plain::Other(value) => *value,
+        }
     }
 }
 
 /// A count, which some producers write as a float.
-fn count(value: &Value) -> Option<u64> {
+fn count(number: &Number) -> Option<u64> {
     let whole = |number: f64| (number >= 0.0 && number.fract() == 0.0).then_some(number as u64);
-    value.as_u64().or_else(|| value.as_f64().and_then(whole))
+    number.as_u64().or_else(|| number.as_f64().and_then(whole))
+}
+
+struct PlainVisitor;
+
+impl<'de> Visitor<'de> for PlainVisitor {
+    type Value = Plain<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Plain<'de>, E> {
+        Ok(Plain::Text(text.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Plain<'de>, E> {
+        Ok(Plain::Text(text.to_owned().into()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Plain<'de>, E> {
+        Ok(Plain::Text(text.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Plain<'de>, E> {
+        Ok(Plain::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Plain<'de>, E> {
+        Ok(Plain::Bool(flag))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Plain<'de>, E> {
+        Ok(Plain::Number(number.into()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Plain<'de>, E> {
+        Ok(Plain::Number(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Plain<'de>, E> {
+        Ok(Number::from_f64(number).map_or(Plain::Null, Plain::Number))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Plain<'de>, A::Error> {
+        let list = Value::deserialize(SeqAccessDeserializer::new(items))?;
+        Ok(Plain::Other(list.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Plain<'de>, A::Error> {
+        let object = Value::deserialize(MapAccessDeserializer::new(members))?;
+        Ok(Plain::Other(object.into()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Plain<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(PlainVisitor)
+    }
 }
 
 /// What a log or counter may repeat of a stranger's text.
