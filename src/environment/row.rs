@@ -85,7 +85,7 @@ impl Environment {
             (Noun::Environment, "transport") => self.link().transport.clone(),
             _ => return self.read(|state| state.seen(noun, column)),
         };
-        value.into_iter().map(|value| Seen { value, tasks: None }).collect()
+        value.into_iter().map(|value| Seen { value: value.into(), tasks: None }).collect()
     }
 }
 

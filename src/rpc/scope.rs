@@ -104,7 +104,10 @@ impl Scope {
 
     /// The values of a column in all environments.
     pub fn seen(&self, noun: Noun, column: &str) -> Vec<Seen> {
-        let mut all: BTreeMap<String, Option<u64>> = BTreeMap::new();
+        if let Scope::One(environment) = self {
+            return environment.seen(noun, column);
+        }
+        let mut all: BTreeMap<Arc<str>, Option<u64>> = BTreeMap::new();
         for environment in self.environments().iter() {
             for Seen { value, tasks } in environment.seen(noun, column) {
                 let sum = all.entry(value).or_default();

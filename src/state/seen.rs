@@ -3,12 +3,13 @@
 
 use super::{Noun, Place, State};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One value of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// As rows have it.
-    pub value: String,
+    /// As rows have it; shared, as there may be very many names.
+    pub value: Arc<str>,
     /// Tasks that have it, where that is counted.
     pub tasks: Option<u64>,
 }
@@ -28,13 +29,13 @@ impl State {
             }
             (Noun::Task | Noun::Name, "name") => {
                 let names = self.tasks.by_name.iter();
-                names.map(|count| counted(&count.name, count.tasks as u64)).collect()
+                names.map(|count| counted(count.name.clone(), count.tasks as u64)).collect()
             }
             (Noun::Task, "worker") | (Noun::Worker, "hostname") | (Noun::Queue, "workers") => {
-                self.workers.keys().map(|hostname| uncounted(hostname)).collect()
+                self.workers.keys().cloned().map(uncounted).collect()
             }
             (Noun::Task, "queue") | (Noun::Queue, "name") | (Noun::Worker, "queues") => {
-                self.shown_queues().map(|queue| uncounted(&queue.name)).collect()
+                self.shown_queues().map(|queue| uncounted(queue.name.clone())).collect()
             }
             (Noun::Worker, "pool") => {
                 let mut pools: Vec<&str> =
@@ -54,10 +55,10 @@ impl State {
     }
 }
 
-fn counted(value: &str, tasks: u64) -> Seen {
+fn counted(value: impl Into<Arc<str>>, tasks: u64) -> Seen {
     Seen { value: value.into(), tasks: Some(tasks) }
 }
 
-fn uncounted(value: &str) -> Seen {
+fn uncounted(value: impl Into<Arc<str>>) -> Seen {
     Seen { value: value.into(), tasks: None }
 }

@@ -4,6 +4,7 @@
 use super::fields::{self, Field, Means};
 use super::print::quoted;
 use crate::state::{Noun, Seen};
+use memchr::memmem::Finder;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -76,7 +77,7 @@ fn field_items(noun: Noun, typed: &str) -> Vec<Item> {
 
 fn value_items(field: &Field, typed: &str, seen: impl Fn(&'static str) -> Vec<Seen>) -> Vec<Item> {
     let suggested = |words: &[&str]| -> Vec<Seen> {
-        words.iter().map(|word| Seen { value: (*word).to_owned(), tasks: None }).collect()
+        words.iter().map(|word| Seen { value: (*word).into(), tasks: None }).collect()
     };
     let values = match field.means {
         Means::OneOf(words) => suggested(words),
@@ -88,13 +89,12 @@ fn value_items(field: &Field, typed: &str, seen: impl Fn(&'static str) -> Vec<Se
         Means::Id | Means::Text | Means::Kwargs | Means::Number => Vec::new(),
     };
     let typed = typed.to_lowercase();
-    let mut ranked: Vec<_> = values
-        .into_iter()
-        .filter_map(|seen| {
-            let rank = rank(field, &folded(&seen.value), &typed)?;
-            Some((rank, seen))
-        })
-        .collect();
+    let typed = Finder::new(&typed);
+    let ranked = values.into_iter().filter_map(|seen| {
+        let rank = rank(field, folded(&seen.value).as_bytes(), &typed)?;
+        Some((rank, seen))
+    });
+    let mut ranked: Vec<_> = ranked.collect();
     if field.is_facet() {
         let likeliest = |(a, one): &(u8, Seen), (b, other): &(u8, Seen)| {
             let key = |rank: &u8, seen: &Seen| (*rank, Reverse(seen.tasks));
@@ -119,21 +119,24 @@ fn folded(value: &str) -> Cow<'_, str> {
 }
 
 /// How well a value fits what was typed; `None`: not at all.
-fn rank(field: &Field, value: &str, typed: &str) -> Option<u8> {
-    let host = value.split_once('@').map(|(_, host)| host);
-    if value.starts_with(typed) {
+fn rank(field: &Field, value: &[u8], typed: &Finder<'_>) -> Option<u8> {
+    let at_host = || {
+        let host = value.iter().position(|byte| *byte == b'@').map(|at| &value[at + 1..]);
+        host.is_some_and(|host| host.starts_with(typed.needle()))
+    };
+    if value.starts_with(typed.needle()) {
         Some(0)
-    } else if field.means == Means::Worker && host.is_some_and(|host| host.starts_with(typed)) {
+    } else if field.means == Means::Worker && at_host() {
         Some(1)
     } else {
-        value.contains(typed).then_some(2)
+        typed.find(value).is_some().then_some(2)
     }
 }
 
 fn value_item(field: &Field, seen: Seen) -> Item {
     let text = match field.means {
         Means::Word => quoted(&seen.value.to_lowercase()),
-        Means::Duration | Means::Since | Means::Until => seen.value,
+        Means::Duration | Means::Since | Means::Until => seen.value.to_string(),
         _ => quoted(&seen.value),
     };
     let detail = seen.tasks.map(|tasks| match tasks {
@@ -235,7 +238,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_bounded() {
-        let many = |_| (0..5000).map(|n| Seen { value: format!("n{n}"), tasks: Some(n) }).collect();
+        let many =
+            |_| (0..5000).map(|n| Seen { value: format!("n{n}").into(), tasks: Some(n) }).collect();
         let Completion { items, .. } = complete("name:n", 6, Noun::Task, many);
         assert_eq!(items.len(), MOST);
         assert_eq!(

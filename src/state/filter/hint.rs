@@ -8,6 +8,7 @@ use crate::error::nearest;
 use crate::state::Page;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Words for states that Celery does not use, its events' own among them.
 const SAID: &[(&str, &str)] = &[
@@ -37,7 +38,7 @@ pub struct Hint {
 impl Filter {
     /// What should be said beside a page of this filter. `seen` tells the values that a column has
     /// or could have, and is asked only where something looks wrong.
-    pub fn hints(&self, page: &Page, seen: impl Fn(&'static str) -> Vec<String>) -> Vec<Hint> {
+    pub fn hints(&self, page: &Page, seen: impl Fn(&'static str) -> Vec<Arc<str>>) -> Vec<Hint> {
         let mut hints = Vec::new();
         for term in &self.terms {
             hints.extend(term.unknown_values(page, &seen));
@@ -76,7 +77,7 @@ impl Term {
     fn unknown_values(
         &self,
         page: &Page,
-        seen: &impl Fn(&'static str) -> Vec<String>,
+        seen: &impl Fn(&'static str) -> Vec<Arc<str>>,
     ) -> Vec<Hint> {
         let Some(facet) = self.facet() else { return Vec::new() };
         let doubtful = match facet.field.means {
@@ -87,7 +88,7 @@ impl Term {
         if !doubtful {
             return Vec::new();
         }
-        let known: Vec<String> = facet.columns.iter().flat_map(|column| seen(column)).collect();
+        let known: Vec<Arc<str>> = facet.columns.iter().flat_map(|column| seen(column)).collect();
         let sure = matches!(facet.field.means, Means::Word) || page.undecided == 0;
         let unknown = |pattern| unknown_value(facet, pattern, &known, sure);
         facet.patterns.iter().filter_map(unknown).collect()
@@ -108,7 +109,7 @@ impl Term {
 fn unknown_value(
     facet: Facet<'_>,
     pattern: &Pattern,
-    known: &[String],
+    known: &[Arc<str>],
     sure: bool,
 ) -> Option<Hint> {
     let value = pattern.plain()?;
@@ -127,7 +128,7 @@ fn unknown_value(
 }
 
 /// The known value that a wrong one was probably meant to be.
-fn meant(field: &Field, value: &str, known: &[String]) -> Option<String> {
+fn meant(field: &Field, value: &str, known: &[Arc<str>]) -> Option<String> {
     let folded = value.to_lowercase();
     if field.word == "state" {
         let said = SAID.iter().find(|(word, _)| *word == folded);
@@ -135,10 +136,12 @@ fn meant(field: &Field, value: &str, known: &[String]) -> Option<String> {
         let near = || nearest(&folded, states.iter().map(String::as_str));
         return said.map(|(_, state)| *state).or_else(near).map(str::to_owned);
     }
-    let sides = |known: &'_ String| {
+    let sides = |known: &Arc<str>| {
         known.split_once('@').map(|(name, host)| [name.to_owned(), host.to_owned()])
     };
     let sides: Vec<String> = known.iter().filter_map(sides).flatten().collect();
-    let near = nearest(value, known.iter().chain(&sides).map(String::as_str)).map(str::to_owned);
-    near.or_else(|| known.iter().find(|known| known.to_lowercase().contains(&folded)).cloned())
+    let whole = known.iter().map(|known| &**known);
+    let near = nearest(value, whole.clone().chain(sides.iter().map(String::as_str)));
+    let holding = || whole.clone().find(|known| known.to_lowercase().contains(&folded));
+    near.or_else(holding).map(str::to_owned)
 }

@@ -4,6 +4,7 @@ use crate::state::record::{Cell, Record};
 use crate::state::{Page, Place, Status};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A row of nothing but the columns it is given.
 struct Row(BTreeMap<&'static str, Option<f64>>, BTreeMap<&'static str, &'static str>);
@@ -253,7 +254,7 @@ fn flowers_search_is_a_filter() {
 
 #[test]
 fn what_was_probably_not_meant_is_hinted_at() {
-    let seen = |column| -> Vec<String> {
+    let seen = |column| -> Vec<Arc<str>> {
         let values: &[&str] = match column {
             "state" => &["FAILURE", "SUCCESS", "REVOKED", "BUILDING"],
             "drawn" => &["SCHEDULED", "ORPHANED"],
@@ -261,7 +262,7 @@ fn what_was_probably_not_meant_is_hinted_at() {
             "worker" => &["celery@web-1"],
             _ => &[],
         };
-        values.iter().map(|value| (*value).to_owned()).collect()
+        values.iter().map(|value| Arc::from(*value)).collect()
     };
     let hints = |text: &str, total, undecided| {
         let filter = Filter::parse(text, Noun::Task, &TimeZone::UTC).unwrap();
