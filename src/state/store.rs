@@ -340,19 +340,18 @@ impl Store {
         self.records.compact();
     }
 
-    /// Writes a task down, and answers its id where the record does not begin with it.
+    /// Writes a task down, and answers its id where that is a UUID: then the record begins with an
+    /// empty text in its stead.
     fn write(&mut self, key: Key<'_>, task: &mut Task) -> Option<NonZeroU128> {
         let Store { scratch, names, .. } = self;
         scratch.clear();
         let (id, seen) = (task.uuid.clone(), task.seen);
         let mut writer = Writer { bytes: scratch, names, id: &id, seen };
-        let uuid = match key {
-            Key::Uuid(uuid) => Some(uuid),
-            Key::Text(id) => {
-                writer.slice(id);
-                None
-            }
+        let (uuid, id) = match key {
+            Key::Uuid(uuid) => (Some(uuid), ""),
+            Key::Text(id) => (None, id),
         };
+        writer.slice(id);
         task.pass(&mut writer);
         uuid
     }

@@ -1,21 +1,16 @@
 //! A text that must stand in whatever an expression matches. Looking for its rarest byte tells most
 //! texts apart without the expression, several times as fast.
 
-use memchr::arch::all::packedpair::{HeuristicFrequencyRank, Pair};
 use memchr::memchr2_iter;
 use regex_syntax::hir::literal::Extractor;
 
 /// What arguments and results are made of, the commonest first.
 const COMMON: &[u8] = b"0123456789 ',:etaoinsrhldcu_-{}[]()mfpgwybvkxjqz";
 
-/// How common bytes are in arguments and results, whatever their case.
-struct Reprs;
-
-impl HeuristicFrequencyRank for Reprs {
-    fn rank(&self, byte: u8) -> u8 {
-        let place = COMMON.iter().position(|common| *common == byte.to_ascii_lowercase());
-        place.map_or(0, |place| u8::MAX - place as u8)
-    }
+/// How rare a byte is in arguments and results, whatever its case.
+fn rarity(byte: u8) -> usize {
+    let place = COMMON.iter().position(|common| *common == byte.to_ascii_lowercase());
+    place.unwrap_or(COMMON.len())
 }
 
 /// The text.
@@ -26,8 +21,20 @@ pub(super) struct Needle {
     folded: bool,
     /// It is all that the expression asks for.
     whole: bool,
-    /// Where its rarest byte is.
+    /// Where the byte is that is looked for: its rarest that is always one byte.
     rare: usize,
+    /// How many bytes more it may be written in, before that byte and from there on.
+    wider: [usize; 2],
+}
+
+/// How many bytes more the longest other case of a letter takes. Outside of ASCII, a long s and the
+/// sign of Kelvin are an s and a k in another case; no other letter is like them.
+fn wider(byte: u8) -> usize {
+    match byte {
+        b's' | b'S' => '\u{17f}'.len_utf8() - 1,
+        b'k' | b'K' => '\u{212a}'.len_utf8() - 1,
+        _ => 0,
+    }
 }
 
 impl Needle {
@@ -44,9 +51,20 @@ impl Needle {
     }
 
     fn new(bytes: &[u8], folded: bool, whole: bool) -> Option<Needle> {
-        let pair = Pair::with_ranker(bytes, Reprs).filter(|_| bytes.is_ascii())?;
-        let rare = pair.index1();
-        Some(Needle { bytes: bytes.to_vec(), folded, whole, rare: rare.into() })
+        if !bytes.is_ascii() {
+            return None;
+        }
+        let widest = |byte: &u8| if folded { wider(*byte) } else { 0 };
+        let narrow = (0..bytes.len()).filter(|at| widest(&bytes[*at]) == 0);
+        let rare = narrow.max_by_key(|at| rarity(bytes[*at]))?;
+        let (before, behind) = bytes.split_at(rare);
+        let wider = [before, behind].map(|bytes| bytes.iter().map(widest).sum());
+        Some(Needle { bytes: bytes.to_vec(), folded, whole, rare, wider })
+    }
+
+    /// Whether it may stand in a UUID.
+    pub fn fits_uuid(&self) -> bool {
+        self.bytes.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
     }
 
     /// Whether the expression matches, where this tells.
@@ -54,21 +72,44 @@ impl Needle {
         if self.stands_in(text) {
             return self.whole.then_some(true);
         }
-        // Outside of ASCII, a long s and the sign of Kelvin are an s and a k in another case.
-        (!self.folded || text.is_ascii()).then_some(false)
+        (self.wider == [0, 0] || text.is_ascii()).then_some(false)
+    }
+
+    /// That no text which stands anywhere in these bytes matches. They may be no text themselves.
+    pub fn excludes(&self, bytes: &[u8]) -> bool {
+        let (before, behind) = self.bytes.split_at(self.rare);
+        !self.places(bytes).any(|at| {
+            let (left, right) = bytes.split_at(at + self.rare);
+            let from = |more| left.get(left.len().saturating_sub(before.len() + more)..);
+            let upto = |more| right.get(..right.len().min(behind.len() + more));
+            self.may_be(behind, upto, self.wider[1]) && self.may_be(before, from, self.wider[0])
+        })
+    }
+
+    /// Whether a part stands, or another case of it may, in the bytes that `of` tells: as many as it
+    /// has, and so many more.
+    fn may_be<'a>(&self, part: &[u8], of: impl Fn(usize) -> Option<&'a [u8]>, more: usize) -> bool {
+        of(0).is_some_and(|here| self.same(here, part))
+            || more > 0 && of(more).is_some_and(|here| !here.is_ascii())
     }
 
     fn stands_in(&self, text: &[u8]) -> bool {
-        let Needle { bytes, folded, rare, .. } = self;
-        let Some(last) = text.len().checked_sub(bytes.len()) else { return false };
-        let (lower, upper) = match folded {
-            true => (bytes[*rare].to_ascii_lowercase(), bytes[*rare].to_ascii_uppercase()),
-            false => (bytes[*rare], bytes[*rare]),
+        let here = |at: usize| text.get(at..at + self.bytes.len());
+        self.places(text).any(|at| here(at).is_some_and(|here| self.same(here, &self.bytes)))
+    }
+
+    /// Where it would begin, by its rare byte.
+    fn places(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+        let rare = self.bytes[self.rare];
+        let [lower, upper] = match self.folded {
+            true => [rare.to_ascii_lowercase(), rare.to_ascii_uppercase()],
+            false => [rare, rare],
         };
-        memchr2_iter(lower, upper, &text[*rare..=last + rare]).any(|at| {
-            let here = &text[at..at + bytes.len()];
-            if *folded { here.eq_ignore_ascii_case(bytes) } else { here == bytes }
-        })
+        memchr2_iter(lower, upper, text).filter_map(|at| at.checked_sub(self.rare))
+    }
+
+    fn same(&self, here: &[u8], part: &[u8]) -> bool {
+        if self.folded { here.eq_ignore_ascii_case(part) } else { here == part }
     }
 }
 
@@ -99,12 +140,33 @@ mod tests {
 
     #[test]
     fn letters_outside_of_ascii_may_be_another_case() {
-        for (part, text) in [("task", "TA\u{17f}K"), ("kilo", "\u{212a}ILO")] {
-            assert_eq!(tells(Needle::among(&[part.into()]), text), None);
+        for (part, text) in [
+            ("task", "TA\u{17f}K"),
+            ("kilo", "\u{212a}ILO"),
+            ("oslo", "o\u{17f}lo"),
+            ("kiosks", "\u{212a}IO\u{17f}\u{212a}\u{17f}"),
+        ] {
+            let needle = || Needle::among(&[part.into()]);
+            assert_eq!(tells(needle(), text), None);
+            for around in [text.to_owned(), format!("\u{ff}{text}ab"), format!("e\u{301} {text}\0")]
+            {
+                assert!(!needle().unwrap().excludes(around.as_bytes()), "{around}");
+            }
             let expression = regex::Regex::new(&format!("(?i){part}")).unwrap();
             assert!(expression.is_match(text), "{text}");
         }
         assert!(Needle::among(&["été".into()]).is_none());
+        assert!(Needle::among(&["ss".into()]).is_none(), "it may have no letter of one byte");
+        assert_eq!(tells(Needle::among(&["order".into()]), "été"), Some(false));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_exclude_what_is_in_none_of_their_texts() {
+        let needle = Needle::among(&["Customer-4".into()]).unwrap();
+        assert!(needle.excludes(b"\xff\x05custo\xe9 customer\x80 customer-5"));
+        assert!(!needle.excludes(b"\xff\x05customer-4\xff"));
+        assert!(!needle.excludes(b"\xff\x05cu\xc5\xbftomer-4\xff"));
+        assert!(!needle.fits_uuid() && Needle::among(&["-4d55".into()]).unwrap().fits_uuid());
     }
 
     #[test]

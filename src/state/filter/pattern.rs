@@ -116,11 +116,32 @@ impl Pattern {
         }
     }
 
+    /// As [`Pattern::matches`], of a text's bytes: these are read as text only where a look at them
+    /// does not tell.
+    pub fn matches_bytes(&self, text: &[u8]) -> bool {
+        let told = self.needle().and_then(|needle| needle.decides(text));
+        told.unwrap_or_else(|| std::str::from_utf8(text).is_ok_and(|text| self.matches(text)))
+    }
+
     /// Whether a look at the bytes of a text leaves it open that it is covered.
     pub fn may_match(&self, text: &[u8]) -> bool {
+        self.needle().is_none_or(|needle| needle.decides(text) != Some(false))
+    }
+
+    /// Whether a look at bytes in which texts stand leaves it open that one of them is covered.
+    pub fn may_stand_in(&self, bytes: &[u8]) -> bool {
+        self.needle().is_none_or(|needle| !needle.excludes(bytes))
+    }
+
+    /// Whether it may stand in a UUID.
+    pub fn fits_uuid(&self) -> bool {
+        self.needle().is_none_or(Needle::fits_uuid)
+    }
+
+    fn needle(&self) -> Option<&Needle> {
         match &self.test {
-            Matcher::Expression { needle: Some(needle), .. } => needle.decides(text) != Some(false),
-            _ => true,
+            Matcher::Expression { needle, .. } => needle.as_ref(),
+            Matcher::Glob(_) => None,
         }
     }
 

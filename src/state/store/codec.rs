@@ -133,7 +133,8 @@ impl<'a> Bytes<'a> {
         number
     }
 
-    fn slice(&mut self) -> &'a [u8] {
+    /// The bytes of a text.
+    pub fn slice(&mut self) -> &'a [u8] {
         let length = self.varint() as usize;
         self.take(length)
     }

@@ -17,7 +17,7 @@ const CUSTOM: u32 = 8;
 /// What indexes, orders and the commonest filters ask of a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Head {
-    /// The id, where it is a UUID; else the record begins with it.
+    /// The id, where it is a UUID; else the record's first text is it.
     pub uuid: Option<std::num::NonZeroU128>,
     pub seen: Micros,
     pub revision: u64,

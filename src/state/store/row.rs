@@ -11,8 +11,16 @@ use crate::state::task::{Place, Task};
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-/// Texts that a record begins with, in the order of [`Task::pass_texts`].
-const TEXTS: usize = 4;
+/// Columns of the texts that a record begins with, in the order of [`Task::pass_texts`].
+const TEXTS: [&str; 4] = ["args", "kwargs", "result", "exception"];
+
+/// One of these texts, out of a record alone: the outer `None` is for any other column.
+pub fn text_of<'a>(record: &'a [u8], column: &str) -> Option<Option<&'a [u8]>> {
+    let place = TEXTS.iter().position(|text| *text == column)?;
+    let mut bytes = Bytes(record);
+    bytes.slice();
+    Some((0..=place).map(|_| bytes.slice_fact()).last().flatten())
+}
 
 /// One task.
 pub struct Row<'a> {
@@ -38,9 +46,7 @@ impl<'a> Row<'a> {
     /// The record behind the id.
     fn bytes(&self) -> Bytes<'a> {
         let mut bytes = Bytes(self.record);
-        if self.head.uuid.is_none() {
-            bytes.text();
-        }
+        bytes.slice();
         bytes
     }
 
@@ -69,11 +75,11 @@ impl<'a> Row<'a> {
         bytes.text_fact().map(Cell::Text)
     }
 
-    /// Is any of the texts that come first, or the id, such a one? They are bytes: to find out that
-    /// none is takes no more than a look at each.
+    /// Is any of the texts that come first, or the id, such a one? They are bytes: to find out takes
+    /// no more than a look at each, mostly.
     pub fn any_text(&self, test: impl Fn(&[u8]) -> bool) -> bool {
         let mut bytes = self.bytes();
-        let mut texts = (0..TEXTS).filter_map(|_| bytes.slice_fact());
+        let mut texts = TEXTS.iter().filter_map(|_| bytes.slice_fact());
         texts.any(&test)
             || match self.id() {
                 Key::Uuid(uuid) => test(&written(uuid.get())),
@@ -85,7 +91,7 @@ impl<'a> Row<'a> {
     fn numbers(&self) -> Task {
         let mut task = Task::new(Arc::default());
         let mut bytes = self.bytes();
-        for _ in 0..TEXTS {
+        for _ in TEXTS {
             bytes.slice_fact();
         }
         let (names, seen) = (self.names, self.head.seen);

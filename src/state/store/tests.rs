@@ -130,6 +130,49 @@ fn a_name_in_a_record_is_kept() {
     names.release(id);
 }
 
+/// Ids and names are not in the bytes that are looked through first; dead records and other cases of
+/// letters are.
+#[test]
+fn a_word_is_found_wherever_it_stands_and_only_there() {
+    let mut lab = Lab::new();
+    for (uuid, args) in [
+        ("cafe0000-7b1e-4d55-9a6c-2f0c5d1e8a90", "('tea',)"),
+        ("order-77", "('Kiosk',)"),
+        ("b", "('\u{212a}io\u{17f}k \u{e9}',)"),
+    ] {
+        lab.event(1.0, event("received", 1.0, json!({ "uuid": uuid, "args": "('gone',)" })));
+        lab.event(2.0, event("received", 2.0, json!({ "uuid": uuid, "args": args })));
+        lab.event(3.0, event("started", 3.0, json!({ "uuid": uuid, "hostname": "café@lab" })));
+    }
+    lab.event(4.0, event("started", 4.0, json!({ "uuid": "bare" })));
+    for (word, found) in [
+        ("cafe", 1),
+        ("CAFE0000-7B1E", 1),
+        ("order-7", 1),
+        ("kiosk", 2),
+        ("osk", 2),
+        ("ss", 0),
+        ("gone", 0),
+        ("add", 3),
+        ("café", 3),
+        ("!tea", 3),
+        ("!add", 1),
+        ("args:tea,kiosk", 3),
+        ("!args:tea", 3),
+        ("args:gone", 0),
+        ("/[Kk]io/", 1),
+    ] {
+        let filter = Filter::parse(word, Noun::Task, &TimeZone::UTC).unwrap();
+        let query = Query { filter, limit: 10, ..Query::default() };
+        let sort = Sort::of(Noun::Task);
+        assert_eq!(
+            lab.state.tasks.check_window(&query, sort, lab.state.now()).total,
+            found,
+            "{word}"
+        );
+    }
+}
+
 /// What a person may ask of the tasks that recordings tell of.
 fn query() -> impl Strategy<Value = (Query, Sort)> {
     let filter = prop::sample::select(vec![

@@ -7,10 +7,9 @@ use super::super::facets::NONE;
 use super::super::head::drawn_word;
 use super::super::key::Key;
 use super::super::log::{At, Mark};
-use super::super::row::Row;
+use super::super::row::{Row, text_of};
 use crate::state::filter::{Filter, Pattern, Term, Test, Verdict};
 use crate::state::observation::Micros;
-use crate::state::record::Record as _;
 use roaring::{MultiOps, RoaringBitmap};
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
@@ -230,6 +229,20 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Whether a look at a record alone leaves it open that the term says yes, or nothing. Its head is
+    /// elsewhere, so reading that for each of many records takes longer than reading the records.
+    fn is_open(&self, record: &[u8]) -> bool {
+        match (&self.word, &self.term.test) {
+            _ if self.term.negated => true,
+            (Some(word), _) => word.id || word.pattern.may_stand_in(record),
+            (None, Test::Text(field, patterns)) => match text_of(record, field.columns[0]) {
+                Some(Some(text)) => patterns.iter().any(|pattern| pattern.may_match(text)),
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+
     /// What is said of the record that stands there; nothing where it is dead.
     fn verdict(&self, slot: u32, at: At) -> Option<Verdict> {
         let row =
@@ -243,7 +256,7 @@ impl Judge<'_> {
     /// What is said of all rows, by as many threads as can run.
     fn everything(&self) -> Said {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        thread::scope(|scope| {
+        let said = thread::scope(|scope| {
             let share = |share| scope.spawn(move || self.share(share, threads));
             let shares: Vec<_> = (0..threads).map(share).collect();
             let said = shares.into_iter().map(|share| match share.join() {
@@ -254,13 +267,20 @@ impl Judge<'_> {
                 yes: all.yes | more.yes,
                 undecided: all.undecided | more.undecided,
             })
-        })
-        .unwrap_or_default()
+        });
+        let mut said = said.unwrap_or_default();
+        if let Some(word) = self.word.as_ref().filter(|word| !word.negated) {
+            said.yes |= &word.by_value;
+        }
+        said
     }
 
     fn share(&self, share: usize, of: usize) -> Said {
         let (mut yes, mut undecided) = (Vec::new(), Vec::new());
-        for (slot, at, _) in self.store.records.log.share(share, of) {
+        for (slot, at, record) in self.store.records.log.share(share, of) {
+            if !self.is_open(record) {
+                continue;
+            }
             match self.verdict(slot, at) {
                 Some(Verdict::Yes) => yes.push(slot),
                 Some(Verdict::Undecided) => undecided.push(slot),
@@ -282,19 +302,18 @@ struct Word<'a> {
     pattern: &'a Pattern,
     negated: bool,
     by_value: RoaringBitmap,
-    /// The other columns.
-    texts: Vec<&'static str>,
+    /// It may stand in an id that is not in the record.
+    id: bool,
 }
 
 impl<'a> Word<'a> {
     fn of(store: &Store, term: &'a Term) -> Option<Word<'a>> {
         let Test::Anywhere(columns, pattern) = &term.test else { return None };
         let mut by_value = RoaringBitmap::new();
-        let mut texts = Vec::new();
         for column in *columns {
             let drawn = *column == "drawn";
+            // The other columns are what [`Row::any_text`] looks at.
             let Some((facet, _)) = store.facet(if drawn { "state" } else { column }) else {
-                texts.push(*column);
                 continue;
             };
             for (value, tasks) in facet.iter() {
@@ -304,16 +323,13 @@ impl<'a> Word<'a> {
                 }
             }
         }
-        Some(Word { pattern, negated: term.negated, by_value, texts })
+        let id = pattern.fits_uuid();
+        Some(Word { pattern, negated: term.negated, by_value, id })
     }
 
     fn verdict(&self, slot: u32, row: &Row<'_>) -> Verdict {
-        let holds = self.by_value.contains(slot)
-            || row.any_text(|text| self.pattern.may_match(text))
-                && self.texts.iter().any(|column| {
-                    let cell = row.field(column);
-                    cell.is_some_and(|cell| cell.any(|text| self.pattern.matches(text)))
-                });
+        let holds =
+            self.by_value.contains(slot) || row.any_text(|text| self.pattern.matches_bytes(text));
         if holds == self.negated { Verdict::No } else { Verdict::Yes }
     }
 }
