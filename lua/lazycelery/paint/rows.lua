@@ -199,7 +199,7 @@ local BLANK = { line = "", spans = {} } ---@type lazycelery.CachedLine
 ---@param view lazycelery.View
 ---@param order string[]
 local function place(view, order)
-  local at = view.at
+  local at, rows, generation = view.at, view.rows, view.grid.generation
   local hunks = patch.moves(view.shown, order, at)
   for i = #hunks, 1, -1 do
     local from, gone, start, come = unpack(hunks[i] --[[@as integer[] ]])
@@ -216,7 +216,9 @@ local function place(view, order)
         view.cells[id] = cell
       end
       lines[#lines + 1] = cell.line
-      view.dirty[id] = true
+      if cell.row ~= rows[id] or cell.generation ~= generation then
+        view.dirty[id] = true
+      end
     end
     vim.api.nvim_buf_set_lines(view.buf, from - 1, from - 1 + gone, false, lines)
     for line = from, from + gone - 1 do
