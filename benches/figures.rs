@@ -25,6 +25,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use support::redis::Redis;
 
+/// As the program has it.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Tasks of one measurement; each sends three events, those that never finish two.
 const TASKS: usize = 100_000;
 
@@ -135,7 +140,7 @@ fn life(number: usize) -> Vec<Value> {
         let mut event = json!({
             "type": kind, "uuid": format!("{number:08x}-7b1e-4d55-9a6c-2f0c5d1e8a90"),
             "hostname": format!("w{}@lab", number % 8), "pid": 4711, "clock": number,
-            "utcoffset": 0, "timestamp": at + later, "local_received": at + later,
+            "utcoffset": 0, "timestamp": at + later,
         });
         event.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
         event
