@@ -95,6 +95,27 @@ fn one_write_plans_all_queues_and_no_means_nothing() {
     }
 }
 
+/// What a write removed is what was done last, from wherever it is taken back.
+#[test]
+fn undo_knows_what_a_write_removed() {
+    let mut nvim = start();
+    run(
+        &mut nvim,
+        "double.answers['queue/restore'] = function()
+           return { restored = 1, skipped = {}, warnings = {} }
+         end",
+    );
+    nvim.keys("ggdd");
+    ask(&mut nvim, ":w<CR>");
+    nvim.keys("2<CR><C-l>");
+    said(&mut nvim, "Deleted 1 of celery");
+    let screen = ask(&mut nvim, ":LazyCelery undo<CR>");
+    assert!(screen.contains("Yes, put 1 message back into celery on prod"), "{screen}");
+    nvim.keys("2<CR><C-l>");
+    said(&mut nvim, "Put back 1 message into celery");
+    assert_eq!(value(&mut nvim, "double.last('queue/restore').saved_as"), "\"/recovery/1.jsonl\"");
+}
+
 /// N07: twice means once.
 #[test]
 fn n07_a_second_write_says_what_was_sent() {

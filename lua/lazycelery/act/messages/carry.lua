@@ -3,6 +3,7 @@ local draft = require("lazycelery.act.messages.draft")
 local fate = require("lazycelery.act.messages.fate")
 local ids = require("lazycelery.act.messages.ids")
 local job = require("lazycelery.act.job")
+local undo = require("lazycelery.act.undo")
 
 local M = {}
 
@@ -11,6 +12,7 @@ local M = {}
 ---@field warnings string[]
 ---@field err? lazycelery.Error what ended it early
 ---@field unknown? lazycelery.Message the first of those of which nobody knows what became of them
+---@field removals lazycelery.Removal[] what `:LazyCelery undo` takes back
 
 ---@param step lazycelery.Step
 ---@return string method
@@ -92,6 +94,10 @@ local function take(carried, step, answer)
     note(one, answer.saved_as)
   end
   vim.list_extend(carried.fates, fates)
+  if step.kind ~= "restore" and answer.saved_as then
+    local removal = { saved_as = answer.saved_as, queue = step.queue, to = step.to }
+    table.insert(carried.removals, removal)
+  end
   for _, warning in ipairs(answer.warnings or {}) do
     table.insert(carried.warnings, warning.text)
   end
@@ -102,11 +108,15 @@ end
 ---@param steps lazycelery.Step[]
 ---@param done fun(carried: lazycelery.Carried)
 function M.out(view, steps, done)
-  local carried = { fates = {}, warnings = {} } ---@type lazycelery.Carried
+  local carried = { fates = {}, warnings = {}, removals = {} } ---@type lazycelery.Carried
+  local function finish()
+    undo.push(view.id.environment, carried.removals)
+    done(carried)
+  end
   local function go(number)
     local step = steps[number]
     if not step then
-      return done(carried)
+      return finish()
     end
     local method, params, title = request(step)
     local options = { title = title, view = view }
@@ -119,7 +129,7 @@ function M.out(view, steps, done)
       end
       local stopped = { code = 0, message = "it was stopped" }
       end_early(carried, steps, err and number or number + 1, err or stopped)
-      done(carried)
+      finish()
     end)
   end
   go(1)
