@@ -75,7 +75,7 @@ M.subcommands = {
       detail("task", "a uuid", rest, mods)
     end,
     complete = function()
-      return M.seen("task", "uuid")
+      return seen("task", "uuid")
     end,
   },
   worker = {
@@ -85,7 +85,7 @@ M.subcommands = {
       detail("worker", "a hostname", rest, mods)
     end,
     complete = function()
-      return M.seen("worker", "hostname")
+      return seen("worker", "hostname")
     end,
   },
   messages = {
@@ -95,7 +95,7 @@ M.subcommands = {
       detail("messages", "a queue", rest, mods)
     end,
     complete = function()
-      return M.seen("queue", "name")
+      return seen("queue", "name")
     end,
   },
   environments = {
