@@ -249,7 +249,7 @@
 ---@field reported? string the fault told last
 ---@field turn? table of the feed that is in force
 ---@field is_list boolean rows stand in the buffer, not a notice
----@field draft? lazycelery.Draft of a list that can be edited
+---@field draft? lazycelery.QueueDraft of a list that can be edited
 
 ---@class lazycelery.CachedLine
 ---@field row? table it was made of

@@ -200,7 +200,7 @@ fn n07_what_may_have_been_sent_is_looked_for_first() {
     let mut nvim = changed();
     run(
         &mut nvim,
-        "broken = { code = -32025, message = 'the broker broke off', data = { kind = 'broker' } }",
+        "broken = { code = -32035, message = 'the broker broke off', data = { kind = 'unsure' } }",
     );
     nvim.keys(":w<CR>");
     answer(&mut nvim, 2);
@@ -234,7 +234,7 @@ fn a_change_of_what_may_have_been_sent_says_so() {
     let mut nvim = changed();
     run(
         &mut nvim,
-        "broken = { code = -32025, message = 'the broker broke off', data = { kind = 'broker' } }",
+        "broken = { code = -32035, message = 'the broker broke off', data = { kind = 'unsure' } }",
     );
     nvim.keys(":w<CR>");
     answer(&mut nvim, 2);

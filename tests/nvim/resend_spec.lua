@@ -7,7 +7,7 @@ local plan = require("lazycelery.act.resend.plan")
 local source = require("lazycelery.act.resend.source")
 
 ---@param json string
----@return lazycelery.Draft
+---@return lazycelery.TaskDraft
 local function with(json)
   local values = { name = "a.b", args = json, kwargs = "{}", headers = "{}" }
   return { title = { "A title." }, values = values, remarks = { args = { "exact", "" } } }

@@ -26,7 +26,7 @@ local LOOK_S = 120
 ---@return lazycelery.Error
 local function unknown(reason)
   local message = reason .. ": whether all of it was done is not known"
-  return { code = 0, message = message, data = { kind = "unknown" } }
+  return { code = 0, message = message, data = { kind = "unsure" } }
 end
 
 --- Looks after a job that is silent: a slow one says so when it is asked, an answer that was lost on

@@ -76,7 +76,7 @@ end
 ---@param err lazycelery.Error
 local function end_early(carried, steps, number, err)
   carried.err = err
-  local unknown = err.data and err.data.kind == "unknown" and steps[number]
+  local unknown = err.data and err.data.kind == "unsure" and steps[number]
   carried.unknown = unknown and unknown.messages[1] or nil
   for i = number, #steps do
     local step = steps[i]

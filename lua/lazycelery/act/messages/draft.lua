@@ -8,7 +8,7 @@ local registry = require("lazycelery.registry")
 
 local M = {}
 
----@class lazycelery.Draft
+---@class lazycelery.QueueDraft
 ---@field drawn boolean it was drawn from an answer: only then do missing lines mean anything
 ---@field whole boolean all that waited was in it then
 ---@field base? table<string, true> ids of messages that wait in the queue; until it is asked for, those of
@@ -26,7 +26,7 @@ local function reading(name)
 end
 
 ---@param view lazycelery.View
----@return lazycelery.Draft
+---@return lazycelery.QueueDraft
 local function of(view)
   return (assert(view.draft, "a queue's buffer has a draft"))
 end

@@ -12,7 +12,7 @@ M.json = { headers = true, args = true, kwargs = true }
 
 local BLANK = "[ \t\r\n]"
 
----@class lazycelery.Draft
+---@class lazycelery.TaskDraft
 ---@field title string[] remarks above it
 ---@field values table<string, string>
 ---@field remarks table<string, string[]> lines above a field
@@ -36,7 +36,7 @@ local function remark(lines, remarks)
   end
 end
 
----@param draft lazycelery.Draft
+---@param draft lazycelery.TaskDraft
 ---@return string[]
 function M.render(draft)
   local lines = {}

@@ -56,7 +56,7 @@ local function straight(view, name, json, bang)
     declined = function() end,
     done = function(err)
       if err then
-        local about = err.data and err.data.kind == "unknown" and (" (task %s)"):format(uuid) or ""
+        local about = err.data and err.data.kind == "unsure" and (" (task %s)"):format(uuid) or ""
         return outcome.failed({ code = err.code, message = err.message .. about })
       end
       outcome.say("Sent as " .. uuid)

@@ -99,13 +99,7 @@ local function go(proposal)
   end
   local view, params = proposal.view, proposal.params
   local options = { title = "Sending " .. params.name, view = view, declined = proposal.declined }
-  job.run(view.id.environment, "task/send", params, options, function(err, sent)
-    -- A broker that broke off may have taken it.
-    if err and err.data and err.data.kind == "broker" then
-      err.data.kind = "unknown"
-    end
-    proposal.done(err, sent)
-  end)
+  job.run(view.id.environment, "task/send", params, options, proposal.done)
 end
 
 --- Has it looked over, then asks.
@@ -124,7 +118,7 @@ function M.propose(proposal)
   end)
   local asked = vim.tbl_extend("force", params, { environment = name, dry_run = true })
   cancel = client.request("task/send", asked, function(err, foreseen)
-    shown:finish(err ~= nil)
+    shown:finish()
     if err then
       return proposal.refused(err)
     end

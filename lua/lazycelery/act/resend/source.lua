@@ -16,7 +16,7 @@ local sources = {
 }
 
 --- A value of the task, or why there is none.
----@param found lazycelery.Draft
+---@param found lazycelery.TaskDraft
 ---@param row table
 ---@param name "args"|"kwargs"
 local function arguments(found, row, name)
@@ -53,7 +53,7 @@ local function later(eta)
 end
 
 ---@param row table
----@return lazycelery.Draft
+---@return lazycelery.TaskDraft
 function M.of_task(row)
   local message = row.message or {}
   local found = {
@@ -69,7 +69,7 @@ function M.of_task(row)
       headers = message.own_headers_json or "{}",
     },
     remarks = {},
-  } --[[@as lazycelery.Draft]]
+  } --[[@as lazycelery.TaskDraft]]
   if row.name and not row.queue then
     found.remarks.queue =
       { "Not known: left empty, it goes where the application sends by default." }
@@ -85,7 +85,7 @@ function M.of_task(row)
 end
 
 ---@param name string
----@return lazycelery.Draft
+---@return lazycelery.TaskDraft
 function M.of_name(name)
   return {
     title = { "A new task. :w shows what will be sent, and asks. g? helps." },
@@ -95,7 +95,7 @@ function M.of_name(name)
 end
 
 ---@param id lazycelery.ViewId
----@param done fun(err: lazycelery.Error?, draft: lazycelery.Draft?, was: table<string, string>?)
+---@param done fun(err: lazycelery.Error?, draft: lazycelery.TaskDraft?, was: table<string, string>?)
 function M.load(id, done)
   local key = assert(id.key)
   if id.view == "send" then

@@ -105,7 +105,7 @@ local function over(edit, attempt, err, answer)
   if not err then
     sent(edit, attempt)
     return outcome.say(("Sent to %s as %s"):format(assert(answer).queue, attempt.uuid))
-  elseif err.data and err.data.kind == "unknown" then
+  elseif err.data and err.data.kind == "unsure" then
     attempt.unknown = err.message
     edit.attempt = attempt
     label.update(edit)
