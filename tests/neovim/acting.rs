@@ -1,7 +1,7 @@
 //! How whatever acts from the editor goes: what is caught at the key, asked, done, told. With the double:
 //! late and silent pickers, locks, a job that goes on for long, a server that dies in the middle.
 
-use super::lab::{self, SMALL, expect, lines, number, run, tasks, value};
+use super::lab::{self, SMALL, expect, lines, number, run, shown, tasks, value};
 use crate::schemas::check_one;
 use crate::support::neovim::Neovim;
 use serde_json::Value;
@@ -46,19 +46,6 @@ fn sent(nvim: &mut Neovim, method: &str) -> String {
     nvim.text(&format!(
         "local ids = vim.tbl_map(function(id) return id:sub(1, 8) end, double.last('{method}').uuids)
          return table.concat(ids, ' ')"
-    ))
-}
-
-/// The lines of the window of a filetype.
-fn shown(nvim: &mut Neovim, filetype: &str) -> String {
-    nvim.text(&format!(
-        "for _, win in ipairs(vim.api.nvim_list_wins()) do
-           local buf = vim.api.nvim_win_get_buf(win)
-           if vim.bo[buf].filetype == '{filetype}' then
-             return table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), '\\n')
-           end
-         end
-         return ''"
     ))
 }
 

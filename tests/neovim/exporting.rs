@@ -82,8 +82,7 @@ fn a_long_export_shows_how_far_it_is_and_is_stopped() {
     expect(&mut nvim, "double.last('task/export') ~= nil", "true");
     run(
         &mut nvim,
-        "local token = double.last('task/export').progressToken
-         double.progress(token, { kind = 'report', job = 'job-1', done = 43210, total = 1000000 })",
+        "double.progress('task/export', { kind = 'report', done = 43210, total = 1000000 })",
     );
     nvim.wait_for_screen("Exporting tasks: 43,210 of 1,000,000");
     nvim.keys("<C-c>");

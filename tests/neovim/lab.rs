@@ -115,3 +115,28 @@ pub fn looks(nvim: &mut Neovim) -> i64 {
 pub fn tasks(nvim: &mut Neovim, count: usize, from: usize) {
     run(nvim, &format!("double.list('task', double.tasks({count}, {from}))"));
 }
+
+/// The lines of the window of a filetype.
+pub fn shown(nvim: &mut Neovim, filetype: &str) -> String {
+    nvim.text(&format!(
+        "for _, win in ipairs(vim.api.nvim_list_wins()) do
+           local buf = vim.api.nvim_win_get_buf(win)
+           if vim.bo[buf].filetype == '{filetype}' then
+             return table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), '\\n')
+           end
+         end
+         return ''"
+    ))
+}
+
+/// The window below that tells what came of each, and closes it.
+#[track_caller]
+pub fn outcome(nvim: &mut Neovim) -> String {
+    let told = wait_until("an outcome", || {
+        let told = shown(nvim, "lazycelery-outcome");
+        (!told.is_empty()).then_some(told).ok_or(())
+    });
+    nvim.keys("<C-w>jq");
+    expect(nvim, "vim.fn.winnr('$')", "1");
+    told
+}

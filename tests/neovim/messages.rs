@@ -162,7 +162,7 @@ fn a_message_that_a_worker_took_meanwhile_is_reported() {
     lab.write("Yes, delete 3 of from");
     lab.said("Deleted 1 of from; 2 were missed: not in the queue");
     assert_eq!(lab.queue("from").len(), 1);
-    lab.nvim.keys("q");
+    lab::outcome(&mut lab.nvim);
     lab.modified(false);
     // What is gone can be brought back as a line, and nothing is made of it.
     lab.nvim.keys("u");
@@ -182,8 +182,7 @@ fn a_broker_that_is_gone_loses_nothing_and_the_lines_stay() {
     lab.write("Yes, delete 1 of from");
     lab.said("not reached");
     // The reason is longer than the line: it stands in a buffer of its own.
-    expect(&mut lab.nvim, "vim.bo.filetype", "\"lazycelery-outcome\"");
-    lab.nvim.keys("q");
+    lab::outcome(&mut lab.nvim);
     lab.modified(true);
     lab.lines(2);
     assert_eq!(value(&mut lab.nvim, "vim.fn.getreg('\"'):match('lab%.add')"), "\"lab.add\"");

@@ -1,6 +1,6 @@
 //! Change and resend, by keys, against a real cluster: what is written is what arrives, byte for byte.
 
-use super::lab::{SMALL, expect, lines, run, value};
+use super::lab::{self, SMALL, expect, lines, run, value};
 use crate::support::celery::{App, CeleryWorker, Options, Sender};
 use crate::support::neovim::Neovim;
 use crate::support::redis::Redis;
@@ -217,7 +217,10 @@ fn what_is_not_known_exactly_is_left_to_be_written() {
     }
     nvim.keys("ggcGname: lab.fail<CR>args: [43]<CR>kwargs: {}<Esc>:w<CR>");
     answer(&mut nvim, 2);
-    nvim.wait_for_screen("args          [43]");
+    wait_until("the new task below", || {
+        let page = lab::shown(&mut nvim, "lazycelery-task");
+        page.contains("args          [43]").then_some(()).ok_or(page)
+    });
 }
 
 #[test]

@@ -162,16 +162,6 @@ function M.tell_environment(change)
   M.list("environment", { M.environment })
 end
 
---- Says how far a call is that gave a token.
----@param token any
----@param value table
-function M.progress(token, value)
-  local to = dispatchers
-  vim.schedule(function()
-    to.notification("$/progress", { token = token, value = value })
-  end)
-end
-
 --- A message arrives that cannot be read: its callback is never called, only on_error hears of it.
 function M.garble()
   dispatchers.on_error(1, "invalid unicode escape code")
