@@ -1,6 +1,8 @@
 //! How whatever acts from the editor goes: what is caught at the key, asked, done, told. With the double:
 //! late and silent pickers, locks, a job that goes on for long, a server that dies in the middle.
 
+mod screens;
+
 use super::lab::{self, SMALL, expect, lines, number, run, shown, tasks, value};
 use crate::schemas::check_one;
 use crate::support::neovim::Neovim;
@@ -494,37 +496,4 @@ fn the_dangers_of_a_revoke_are_said_before() {
     nvim.keys("ggVGX");
     nvim.wait_for_screen("None of 5 tasks can be revoked");
     assert_eq!(done(&mut nvim, "task/revoke"), 0);
-}
-
-/// As they look, on one version of Neovim.
-mod screens {
-    use super::*;
-    use crate::neovim::screens::check;
-
-    #[test]
-    fn a_question_about_one_task() {
-        let mut nvim = five_tasks();
-        nvim.keys("jr");
-        asked(&mut nvim);
-        check(&mut nvim, "acting", SMALL, "question");
-    }
-
-    #[test]
-    fn a_plan_for_several() {
-        let mut nvim = five_tasks();
-        inexact(&mut nvim);
-        nvim.keys("ggVGr");
-        asked(&mut nvim);
-        check(&mut nvim, "acting", SMALL, "plan");
-    }
-
-    #[test]
-    fn the_outcome_of_several() {
-        check(&mut some_left_alone(), "acting", SMALL, "outcome");
-    }
-
-    #[test]
-    fn a_job_on_its_way() {
-        check(&mut long_job(), "acting", SMALL, "progress");
-    }
 }

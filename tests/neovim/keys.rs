@@ -179,6 +179,8 @@ fn nothing_global_is_set() {
         end
         table.sort(set)
         return table.concat(set, '\\n')";
+    // Neovim 0.12 sets an autocommand of its own where diagnostics are first used.
+    nvim.lua("vim.diagnostic.get(0)", vec![]);
     let before = nvim.text(surroundings);
     for view in VIEWS {
         nvim.command(view);
