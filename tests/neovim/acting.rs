@@ -3,7 +3,7 @@
 
 mod screens;
 
-use super::lab::{self, SMALL, expect, lines, number, run, shown, tasks, value};
+use super::lab::{self, SMALL, asked, expect, lines, number, pick, run, shown, tasks, value};
 use crate::schemas::check_one;
 use crate::support::neovim::Neovim;
 use serde_json::Value;
@@ -11,24 +11,10 @@ use serde_json::Value;
 /// Five tasks, `00000101` to `00000105`, and a picker that waits for the test.
 fn five_tasks() -> Neovim {
     let mut nvim = lab::open(SMALL, "LazyCelery tasks");
-    lab::load(&mut nvim, "acting = require('acting')");
+    lab::load(&mut nvim, "acting, picker = require('acting'), require('picker')");
     tasks(&mut nvim, 5, 100);
     expect(&mut nvim, "vim.api.nvim_buf_line_count(0)", "5");
     nvim
-}
-
-/// The question that is open: its prompt and items, a line each.
-#[track_caller]
-fn asked(nvim: &mut Neovim) -> String {
-    expect(nvim, "acting.asked ~= nil", "true");
-    nvim.text("return acting.asked.prompt .. '\\n' .. table.concat(acting.asked.items, '\\n')")
-}
-
-/// Answers the open question by the number of an item, from 1.
-#[track_caller]
-fn pick(nvim: &mut Neovim, item: usize) {
-    expect(nvim, "acting.asked ~= nil", "true");
-    run(nvim, &format!("acting.pick({item})"));
 }
 
 /// Calls of a method that were no dry run.
@@ -126,7 +112,7 @@ fn a_count_a_selection_a_range_and_ids_are_taken() {
     assert!(nvim.take_messages().contains("a range or ids, not both"));
     nvim.command("LazyCelery! retry a-1");
     nvim.wait_for_screen("Sent again to high");
-    assert_eq!(value(&mut nvim, "acting.asked"), "nil");
+    assert_eq!(value(&mut nvim, "picker.asked"), "nil");
     let ids = value(&mut nvim, "vim.fn.getcompletion('LazyCelery terminate 00000103', 'cmdline')");
     assert!(ids.contains("00000103-3b7e"), "{ids}");
 }
@@ -190,7 +176,7 @@ fn n17_a_question_that_comes_late_is_kept_for_the_same_key() {
     nvim.keys("r");
     run(&mut nvim, "vim.defer_fn(function() double.release('task/retry') end, 1100)");
     nvim.wait_for_screen("ready: r again asks");
-    assert_eq!(value(&mut nvim, "acting.asked"), "nil");
+    assert_eq!(value(&mut nvim, "picker.asked"), "nil");
     nvim.keys("jr");
     assert!(asked(&mut nvim).contains("00000102"), "another task is another question");
     pick(&mut nvim, 1);
@@ -216,9 +202,9 @@ fn n17_a_picker_that_never_answers_leaves_nothing_behind() {
     expect(&mut nvim, "vim.fn.winnr('$')", "1");
     nvim.keys("gg");
     expect(&mut nvim, "vim.api.nvim_buf_line_count(0)", "8");
-    run(&mut nvim, "acting.pick(2)");
+    run(&mut nvim, "picker.pick(2)");
     nvim.wait_for_screen("Sent again");
-    run(&mut nvim, "acting.answer('Yes')");
+    run(&mut nvim, "picker.answer('Yes')");
     assert_eq!(done(&mut nvim, "task/retry"), 1, "its first answer counts, however late");
 }
 
@@ -307,7 +293,7 @@ fn long_job() -> Neovim {
     nvim.wait_for_screen("4,205 more");
     nvim.keys("ggVGr");
     pick(&mut nvim, 3);
-    expect(&mut nvim, "(acting.asked or {}).prompt", "\"Send 4,210 tasks again?\"");
+    expect(&mut nvim, "(picker.asked or {}).prompt", "\"Send 4,210 tasks again?\"");
     run(&mut nvim, "double.held['task/retry'] = {}");
     pick(&mut nvim, 2);
     expect(&mut nvim, "double.last('task/retry').progressToken ~= nil", "true");
@@ -431,14 +417,14 @@ fn production_is_unlocked_on_request_and_names_are_typed_where_it_destroys() {
     pick(&mut nvim, 3);
     let question = asked(&mut nvim);
     assert!(question.contains("prod is production. Type shop.tasks.charge to go on"), "{question}");
-    run(&mut nvim, "acting.typed('shop.tasks.refund')");
+    run(&mut nvim, "picker.typed('shop.tasks.refund')");
     nvim.wait_for_screen("nothing was done: shop.tasks.charge was not typed");
     assert_eq!(done(&mut nvim, "task/revoke"), 0);
 
     nvim.keys("X");
     pick(&mut nvim, 3);
     asked(&mut nvim);
-    run(&mut nvim, "acting.typed('shop.tasks.charge')");
+    run(&mut nvim, "picker.typed('shop.tasks.charge')");
     let question = asked(&mut nvim);
     let expected =
         "prod is production, and locked. Unlock?\nNo\nYes, unlock prod for 15 minutes, and go on";

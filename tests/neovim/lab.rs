@@ -24,6 +24,32 @@ pub fn load(nvim: &mut Neovim, source: &str) {
     nvim.lua(source, vec![]);
 }
 
+/// Puts a picker in place that waits for `pick`.
+pub fn picker(nvim: &mut Neovim) {
+    load(nvim, "picker = require('picker')");
+}
+
+/// The question that is open: its prompt and items, a line each.
+#[track_caller]
+pub fn asked(nvim: &mut Neovim) -> String {
+    expect(nvim, "picker.asked ~= nil", "true");
+    nvim.text("return picker.asked.prompt .. '\\n' .. table.concat(picker.asked.items, '\\n')")
+}
+
+/// Answers the open question by the number of an item, from 1.
+#[track_caller]
+pub fn pick(nvim: &mut Neovim, item: usize) {
+    expect(nvim, "picker.asked ~= nil", "true");
+    run(nvim, &format!("picker.pick({item})"));
+}
+
+/// Types into the line that is open.
+#[track_caller]
+pub fn type_in(nvim: &mut Neovim, text: &str) {
+    expect(nvim, "picker.asked ~= nil and #picker.asked.items", "0");
+    run(nvim, &format!("picker.typed('{text}')"));
+}
+
 /// A Neovim that shows a view, subscribed to and still without rows.
 pub fn open(size: Size, command: &str) -> Neovim {
     let mut nvim = start(size);

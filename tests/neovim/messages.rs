@@ -28,6 +28,7 @@ impl Lab {
         sender.send_with("lab.echo", json!(["there"]), json!({ "queue": "to" }));
         let mut nvim = Neovim::start(SMALL, &["--broker", &redis.url(0)]);
         nvim.command("runtime plugin/lazycelery.lua");
+        lab::picker(&mut nvim);
         let mut lab = Lab { redis, sender, nvim };
         lab.show("from", messages);
         lab
@@ -51,10 +52,10 @@ impl Lab {
     /// Writes, and says yes to a question that shows `plan`.
     #[track_caller]
     fn write(&mut self, plan: &str) {
-        self.nvim.type_ahead(":w<CR>");
-        let screen = self.nvim.wait_for_screen("Yes, ");
-        assert!(screen.contains(plan), "{plan}:\n{screen}");
-        self.nvim.keys("2<CR><C-l>");
+        self.nvim.keys(":w<CR>");
+        let question = lab::asked(&mut self.nvim);
+        assert!(question.contains(plan), "{plan}:\n{question}");
+        lab::pick(&mut self.nvim, 2);
     }
 
     #[track_caller]

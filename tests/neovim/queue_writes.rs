@@ -1,7 +1,7 @@
 //! What `:w` in a queue's buffer asks, refuses and does not do by accident. With the double: every
 //! request is noted.
 
-use super::lab::{self, SMALL, expect, number, run, said, value};
+use super::lab::{self, SMALL, expect, number, pick, run, said, shown, type_in, value};
 use crate::support::neovim::Neovim;
 
 /// Two queues, of five messages and of one, kept by the double: what is removed is not there any more.
@@ -41,6 +41,7 @@ const QUEUES: &str = "
 /// A Neovim that shows the five.
 fn start() -> Neovim {
     let mut nvim = lab::start(SMALL);
+    lab::picker(&mut nvim);
     run(&mut nvim, QUEUES);
     show(&mut nvim, "celery", 5);
     nvim
@@ -55,11 +56,12 @@ fn show(nvim: &mut Neovim, queue: &str, lines: i64) {
     expect(nvim, "vim.api.nvim_buf_line_count(0)", &lines.to_string());
 }
 
-/// Writes, and waits until the question is there.
+/// Writes, and waits until the question is there: the plan above it, the prompt, the answers.
 #[track_caller]
 fn ask(nvim: &mut Neovim, keys: &str) -> String {
-    nvim.type_ahead(keys);
-    nvim.wait_for_screen("Yes, ")
+    nvim.keys(keys);
+    let question = lab::asked(nvim);
+    format!("{}\n{question}", shown(nvim, "lazycelery-plan"))
 }
 
 #[test]
@@ -78,11 +80,11 @@ fn one_write_plans_all_queues_and_no_means_nothing() {
     {
         assert!(screen.contains(line), "{line}:\n{screen}");
     }
-    nvim.keys("1<CR><C-l>");
+    pick(&mut nvim, 1);
     assert_eq!(number(&mut nvim, "acts()"), 0);
     expect(&mut nvim, "vim.bo.modified", "true");
     ask(&mut nvim, ":w<CR>");
-    nvim.keys("2<CR><C-l>");
+    pick(&mut nvim, 2);
     said(&mut nvim, "Moved 3 from celery to high, deleted 1 of celery; u and :w undo it");
     assert_eq!(value(&mut nvim, "double.last('queue/move_messages').to"), "\"high\"");
     assert_eq!(
@@ -107,11 +109,11 @@ fn undo_knows_what_a_write_removed() {
     );
     nvim.keys("ggdd");
     ask(&mut nvim, ":w<CR>");
-    nvim.keys("2<CR><C-l>");
+    pick(&mut nvim, 2);
     said(&mut nvim, "Deleted 1 of celery");
     let screen = ask(&mut nvim, ":LazyCelery undo<CR>");
     assert!(screen.contains("Yes, put 1 message back into celery on prod"), "{screen}");
-    nvim.keys("2<CR><C-l>");
+    pick(&mut nvim, 2);
     said(&mut nvim, "Put back 1 message into celery");
     assert_eq!(value(&mut nvim, "double.last('queue/restore').saved_as"), "\"/recovery/1.jsonl\"");
 }
@@ -123,7 +125,7 @@ fn n07_a_second_write_says_what_was_sent() {
     nvim.keys("ggdd");
     run(&mut nvim, "double.held['queue/delete_messages'] = {}");
     ask(&mut nvim, ":w<CR>");
-    nvim.keys("2<CR><C-l>");
+    pick(&mut nvim, 2);
     expect(&mut nvim, "double.count('queue/delete_messages')", "1");
     nvim.keys(":w<CR>");
     said(&mut nvim, "still being carried out");
@@ -141,7 +143,7 @@ fn n07_after_an_unknown_outcome_the_next_write_names_the_first_message() {
     nvim.keys("gg2dd");
     run(&mut nvim, "double.silent['queue/delete_messages'] = true");
     ask(&mut nvim, ":w<CR>");
-    nvim.keys("2<CR><C-l>");
+    pick(&mut nvim, 2);
     expect(&mut nvim, "double.count('queue/delete_messages')", "1");
     run(&mut nvim, "double.die(137)");
     said(&mut nvim, "not known what became of 00000001 and after");
@@ -149,7 +151,7 @@ fn n07_after_an_unknown_outcome_the_next_write_names_the_first_message() {
     expect(&mut nvim, "require('lazycelery.client').phase()", "\"ready\"");
     let screen = ask(&mut nvim, ":w<CR>");
     assert!(screen.contains("00000001 may be done already. Again?"), "{screen}");
-    nvim.keys("1<CR><C-l>");
+    pick(&mut nvim, 1);
     nvim.take_messages();
 }
 
@@ -199,7 +201,7 @@ fn n02_n03_accidents_send_nothing() {
     run(&mut nvim, "vim.defer_fn(function() vim.cmd('silent! wall') waited = true end, 10)");
     expect(&mut nvim, "waited", "true");
     assert_eq!(number(&mut nvim, "acts()"), 0);
-    assert!(!nvim.screen().contains("Yes,"));
+    assert_eq!(value(&mut nvim, "picker.asked"), "nil");
     assert!(value(&mut nvim, "vim.fn.execute('messages')").contains("unsent"));
     expect(&mut nvim, "vim.fn.getbufinfo('celery')[1].changed", "1");
     nvim.take_messages();
@@ -214,15 +216,14 @@ fn n03_all_written_from_a_queue_is_one_plan() {
     nvim.keys("p");
     let screen = ask(&mut nvim, ":wa<CR>");
     assert!(screen.contains("Yes, move 1 from celery to high on prod"), "{screen}");
-    nvim.keys("1<CR><C-l>");
-    nvim.keys("u:wall<CR>");
-    let screen = nvim.wait_for_screen("Yes, ");
+    pick(&mut nvim, 1);
+    let screen = ask(&mut nvim, "u:wall<CR>");
     assert!(screen.contains("Yes, delete 1 of celery on prod"), "{screen}");
-    nvim.keys("2<CR><C-l>");
+    pick(&mut nvim, 2);
     said(&mut nvim, "Deleted 1 of celery");
     // One question each time.
     nvim.keys(":wa<CR>");
-    assert!(!nvim.screen().contains("Yes, "));
+    assert_eq!(value(&mut nvim, "picker.asked"), "nil");
     assert_eq!(number(&mut nvim, "acts()"), 1);
 }
 
@@ -233,10 +234,10 @@ fn n06_write_and_quit_waits_for_the_answer() {
     nvim.command("tab split");
     nvim.keys("ggdd");
     ask(&mut nvim, ":wq<CR>");
-    nvim.keys("1<CR><C-l>");
+    pick(&mut nvim, 1);
     assert_eq!(number(&mut nvim, "#vim.api.nvim_list_tabpages()"), 2);
     ask(&mut nvim, ":wq<CR>");
-    nvim.keys("2<CR><C-l>");
+    pick(&mut nvim, 2);
     said(&mut nvim, "Deleted 1 of celery");
     expect(&mut nvim, "#vim.api.nvim_list_tabpages()", "1");
 }
@@ -247,14 +248,12 @@ fn production_wants_the_queue_typed_whatever_was_skipped() {
     run(&mut nvim, "double.tell_environment({ production = true })");
     nvim.wait_for_screen("prod ●");
     nvim.keys("gg2dd");
-    nvim.type_ahead(":w!<CR>");
-    nvim.wait_for_screen("Type celery to go on");
-    nvim.keys("high<CR>");
+    assert!(ask(&mut nvim, ":w!<CR>").contains("Type celery to go on"));
+    type_in(&mut nvim, "high");
     said(&mut nvim, "nothing was done");
     assert_eq!(number(&mut nvim, "acts()"), 0);
-    nvim.type_ahead(":w!<CR>");
-    nvim.wait_for_screen("Type celery to go on");
-    nvim.keys("celery<CR>");
+    ask(&mut nvim, ":w!<CR>");
+    type_in(&mut nvim, "celery");
     said(&mut nvim, "Deleted 2 of celery");
 }
 
@@ -275,7 +274,7 @@ fn the_outcome_is_told_message_by_message() {
     );
     nvim.keys("gg4dd");
     ask(&mut nvim, ":w<CR>");
-    nvim.keys("2<CR><C-l>");
+    pick(&mut nvim, 2);
     said(&mut nvim, "Deleted 1 of celery; 1 was missed: not in the queue");
     let told = lab::outcome(&mut nvim);
     for word in ["left alone", "not reached", "it would take 9 ms", "missed"] {
@@ -284,7 +283,7 @@ fn the_outcome_is_told_message_by_message() {
     expect(&mut nvim, "vim.bo.modified", "true");
     let screen = ask(&mut nvim, ":w<CR>");
     assert!(screen.contains("Yes, delete 2 of celery"), "{screen}");
-    nvim.keys("1<CR><C-l>");
+    pick(&mut nvim, 1);
 }
 
 /// Native editing: no key of ours is in its way.
@@ -318,7 +317,7 @@ fn editing_is_vims_own() {
     nvim.keys(":g/(4,)/d<CR>");
     let screen = ask(&mut nvim, ":w<CR>");
     assert!(screen.contains("Yes, delete 1 of celery"), "{screen}");
-    nvim.keys("1<CR><C-l>");
+    pick(&mut nvim, 1);
     nvim.keys(":e!<CR>");
     expect(&mut nvim, "vim.api.nvim_buf_line_count(0)", "5");
     expect(&mut nvim, "vim.bo.modified", "false");
@@ -330,12 +329,11 @@ fn messages_are_exported_without_the_ids_of_lines() {
     run(&mut nvim, "queues.celery[1].args_json = '[9007199254740993, 1.0]'");
     let path = nvim.home().join("out.jsonl");
     for overwrite in [false, true] {
-        nvim.type_ahead("gX");
-        nvim.wait_for_screen("Export the messages of celery to: ");
-        nvim.type_ahead(&format!("<C-u>{}<CR>", path.display()));
+        assert!(ask(&mut nvim, "gX").contains("Export the messages of celery to: "));
+        type_in(&mut nvim, &path.display().to_string());
         if overwrite {
-            nvim.wait_for_screen("Yes, overwrite");
-            nvim.type_ahead("2<CR>");
+            assert!(lab::asked(&mut nvim).contains("Yes, overwrite"));
+            pick(&mut nvim, 2);
         }
         said(&mut nvim, "Exported 5 messages of celery to ");
         let text = std::fs::read_to_string(&path).unwrap();

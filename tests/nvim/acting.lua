@@ -1,37 +1,12 @@
---- What a server answers to actions on tasks, and a picker that waits for the test.
+--- What a server answers to actions on tasks.
 local double = require("double")
 
 local M = {
-  asked = nil, ---@type { prompt: string, items: string[] }? the question that is open
-  answer = nil, ---@type fun(item: string?)?
-  typed = nil, ---@type fun(text: string?)? what is to be typed
   refused = {}, ---@type table<string, { kind: string, reason: string }> by uuid
   warnings = {}, ---@type { uuid: string?, kind: string, text: string }[]
   matching = {}, ---@type string[] uuids that a filter matches
   jobs = 0,
 }
-
-vim.ui.select = function(items, options, choose)
-  M.asked = { prompt = options.prompt, items = items }
-  M.answer = function(item)
-    M.asked = nil
-    choose(item)
-  end
-end
-
-vim.ui.input = function(options, done)
-  M.asked = { prompt = options.prompt, items = {} }
-  M.typed = function(text)
-    M.asked = nil
-    done(text)
-  end
-end
-
---- Answers the question that is open by the number of an item.
----@param number integer
-function M.pick(number)
-  M.answer(M.asked.items[number])
-end
 
 ---@param params table
 ---@return string[]
