@@ -59,7 +59,7 @@ pub(super) struct Link {
 
 impl Link {
     pub fn new(config: &EnvironmentConfig) -> Self {
-        let (transport, url) = super::watch::describe(&config.broker);
+        let (transport, url) = super::connect::describe(&config.broker);
         Link {
             status: Status::Idle,
             error: None,

@@ -9,6 +9,7 @@ pub mod act;
 mod address;
 mod all;
 mod check;
+mod connect;
 pub mod export;
 mod held;
 mod link;

@@ -1,7 +1,8 @@
 //! Requests that nobody hears although workers are heard (F07): after a failover a client stays at the
 //! demoted server, which relays its master's events and keeps requests to itself.
 
-use super::{Connection, Environment, wall_clock, watch};
+use super::connect::connect;
+use super::{Connection, Environment, wall_clock};
 use crate::error::{Error, Result};
 use crate::state::State;
 use crate::state::observation::Micros;
@@ -74,7 +75,7 @@ async fn leads_to_a_master(environment: &Environment, connection: &Connection) -
     if !connection.unheard.may_try(wall_clock()) {
         return false;
     }
-    match watch::connect(environment).await {
+    match connect(environment).await {
         Ok(other) => matches!(other.is_replica().await, Ok(Some(false))),
         Err(_) => false,
     }

@@ -3,15 +3,14 @@
 //!
 //! Reading is the back-pressure: a batch is applied before the next is taken from the socket.
 
+use super::connect::connect;
 use super::held;
 use super::looks::{Look, Reach};
 use super::mailbox::Mailbox;
 use super::unheard::Unheard;
 use super::{BATCH, Connection, Environment, Status, queues, results, wall_clock, workers};
-use crate::broker::url::BrokerUrl;
-use crate::broker::{self, Broker, Deliveries, Delivery};
+use crate::broker::{Broker, Deliveries, Delivery};
 use crate::celery::event;
-use crate::config::UrlSource;
 use crate::error::{Error, Result};
 use crate::state::Kind;
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -29,20 +28,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// How long leaving may take: an end that was asked for does not wait for a broker that is away.
 const LEAVE: Duration = Duration::from_secs(1);
-
-/// What a row may say of an URL before anything is contacted: transport, and the URL without secrets.
-pub(super) fn describe(source: &UrlSource) -> (Option<String>, Option<String>) {
-    match source {
-        UrlSource::Given(url) if url.expose().starts_with("replay:") => {
-            (Some("replay".into()), Some(url.expose().into()))
-        }
-        UrlSource::Given(url) => match BrokerUrl::parse(url.expose()) {
-            Ok(url) => (Some(url.transport().into()), Some(url.redacted())),
-            Err(_) => (None, None),
-        },
-        UrlSource::Command(_) => (None, None),
-    }
-}
 
 /// Starts the watch where none runs.
 pub(super) fn ensure(environment: &Environment) {
@@ -170,24 +155,6 @@ fn set(environment: &Environment, status: Status, error: Option<String>, wait: O
         }
     }
     environment.changed();
-}
-
-/// A new connection to where the URL leads now.
-pub(super) async fn connect(environment: &Environment) -> Result<Arc<dyn Broker>> {
-    if let Some(program) = environment.0.address.program() {
-        environment.link().waiting_for = Some(program);
-        environment.changed();
-    }
-    let url = environment.0.address.url().await;
-    environment.link().waiting_for = None;
-    let url = BrokerUrl::parse(url?.expose())?;
-    {
-        let mut link = environment.link();
-        link.transport = Some(url.transport().into());
-        link.url = Some(url.redacted());
-    }
-    let options = broker::Options::from_table(&environment.config().broker_transport_options)?;
-    broker::connect(&url, &options).await
 }
 
 /// One life of a connection; answers why it ended.
