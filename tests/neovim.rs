@@ -3,6 +3,7 @@
 
 mod acting;
 mod cluster;
+mod commands;
 mod doors;
 mod engine;
 mod environments;

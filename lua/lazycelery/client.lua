@@ -251,20 +251,20 @@ function M.request(method, params, callback, timeout)
   end
 end
 
---- Calls a method that acts; `heard` is told how it goes. However long it takes: whoever listens sees
---- whether it goes on.
+--- Calls a method that acts, or says what that would do; `heard` is told how it goes.
 ---@param method string
 ---@param params table
 ---@param heard fun(progress: lazycelery.Progress)
 ---@param callback fun(err: lazycelery.Error?, result: any)
+---@param timeout? number seconds; without it as long as it takes: whoever listens sees whether it goes on
 ---@return fun() cancel
-function M.act(method, params, heard, callback)
+function M.act(method, params, heard, callback, timeout)
   local token = progress.token(heard)
   local asked = vim.tbl_extend("force", params, { progressToken = token })
   local cancel = M.request(method, asked, function(err, result)
     progress.forget(token)
     callback(err, result)
-  end, false)
+  end, timeout or false)
   return function()
     progress.forget(token)
     cancel()

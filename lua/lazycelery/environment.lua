@@ -182,6 +182,30 @@ function M.default(info)
   return info.default or first
 end
 
+local function tell_none()
+  local advice = "set CELERY_BROKER_URL or write a configuration (:help lazycelery-first)"
+  vim.notify("lazycelery: no environment: " .. advice, vim.log.levels.ERROR)
+end
+
+--- Asks which environments there are, and how they are guarded: for who acts where no view was opened.
+---@param action fun(names: string[]) where there is one at least
+function M.meet(action)
+  M.watch()
+  client.request("environment/list", {}, function(err, result)
+    if err then
+      return vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+    end
+    local names = vim.tbl_map(function(row)
+      return row.name
+    end, result.rows)
+    heard({ result = { rows = result.rows, keys = names } })
+    if #names == 0 then
+      return tell_none()
+    end
+    action(names)
+  end)
+end
+
 --- Calls `action` with the environment to use: the one that is wanted, that of the options, or the
 --- server's, once it has answered.
 ---@param wanted? string
@@ -191,18 +215,8 @@ function M.resolve(wanted, action)
   if wanted then
     return action(wanted)
   end
-  client.request("environment/list", {}, function(err)
-    local name = not err and M.default(client.info() or {})
-    if err then
-      vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
-    elseif not name then
-      vim.notify(
-        "lazycelery: no environment: set CELERY_BROKER_URL or write a configuration (:help lazycelery-first)",
-        vim.log.levels.ERROR
-      )
-    else
-      action(name)
-    end
+  M.meet(function(names)
+    action(M.default(client.info() or {}) or names[1])
   end)
 end
 

@@ -200,6 +200,7 @@
 ---@field confirming? { since: integer, over: fun()? } a question about it is open
 ---@field ready? { press: lazycelery.Press, at: integer, put: fun() } a question that came late
 ---@field cancel? fun(): string? ends what is under way, and says how
+---@field stopped_by? string what calls that, where it is not `<C-c>`
 
 ---@class lazycelery.View: lazycelery.Asker
 ---@field def lazycelery.ViewDef

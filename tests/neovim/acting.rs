@@ -304,6 +304,27 @@ fn long_job() -> Neovim {
     nvim
 }
 
+/// So is the look at what would be done.
+#[test]
+fn a_long_look_tells_how_far_it_is_and_is_given_up() {
+    let mut nvim = five_tasks();
+    run(&mut nvim, "double.held['task/retry'] = {}");
+    nvim.keys("2r");
+    nvim.wait_for_screen("Looking at what would be sent …   <C-c> cancels");
+    run(&mut nvim, "double.progress('task/retry', { kind = 'report', done = 1200, total = 4210 })");
+    nvim.wait_for_screen("Looking at what would be sent: 1,200 of 4,210 …   <C-c> cancels");
+    nvim.keys("<C-c>");
+    nvim.wait_for_screen("Given up; nothing was done");
+    assert!(number(&mut nvim, "double.last('$/cancelRequest').id") > 0);
+    run(&mut nvim, "double.release('task/retry')");
+    nvim.keys("<C-c>");
+    nvim.wait_for_screen("Nothing is under way");
+    assert_eq!(
+        (value(&mut nvim, "picker.asked"), done(&mut nvim, "task/retry")),
+        ("nil".into(), 0)
+    );
+}
+
 /// How far it is, is told, and `<C-c>` stops it; what was done until then is told.
 #[test]
 fn a_long_job_tells_how_far_it_is_and_is_stopped() {

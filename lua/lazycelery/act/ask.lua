@@ -92,10 +92,15 @@ end
 ---@param view lazycelery.Asker
 ---@param question lazycelery.Question
 ---@param go fun()
-local function prove(view, question, go)
+---@param asked? boolean whether it is production was asked
+local function prove(view, question, go, asked)
   local name, typed = view.id.environment, question.typed
   local row = environment.get(name)
-  if not typed or not (row and row.production) then
+  if typed and not row and not asked then
+    return environment.meet(function()
+      prove(view, question, go, true)
+    end)
+  elseif not typed or not (row and row.production) then
     return go()
   end
   local prompt = ("%s is production. Type %s to go on: "):format(name, typed)
@@ -123,7 +128,7 @@ local function show(sheet, more)
   })
 end
 
-local put ---@type fun(view: lazycelery.View, question: lazycelery.Question, go: fun())
+local put ---@type fun(view: lazycelery.Asker, question: lazycelery.Question, go: fun())
 
 --- The sheet alone, to be read; `<CR>` asks again.
 ---@param view lazycelery.Asker

@@ -14,7 +14,7 @@ local function word(on)
 end
 
 --- Sends it, and says what came of it.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param on boolean
 local function set(view, on)
   local method = on and "enable_events" or "disable_events"
@@ -55,7 +55,7 @@ local function census(rows)
 end
 
 --- What was counted, asked about; where nothing is to be done, that is said.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 ---@param counts lazycelery.Census
 ---@param on? boolean
@@ -82,7 +82,7 @@ local function question(view, press, counts, on)
 end
 
 --- Looks at the workers, then asks.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 ---@param on? boolean default: on, unless every worker sends them already
 function M.turn(view, press, on)

@@ -35,21 +35,26 @@ local function sentence(result)
   return table.concat(parts, "; ")
 end
 
---- Writes what the view's filter lets through.
----@param view lazycelery.View
+--- What is exported.
+---@class lazycelery.Exported
+---@field filter? string
+---@field total? integer how many that are, as far as it is known
+
+---@param asker lazycelery.Asker
+---@param what lazycelery.Exported
 ---@param path string
 ---@param overwrite boolean
-local function write(view, path, overwrite)
-  local params = { path = path, filter = view.filter, overwrite = overwrite }
-  local options = { title = "Exporting tasks", view = view }
-  job.run(view.id.environment, "task/export", params, options, function(err, result)
+local function write(asker, what, path, overwrite)
+  local params = { path = path, filter = what.filter, overwrite = overwrite }
+  local options = { title = "Exporting tasks", view = asker }
+  job.run(asker.id.environment, "task/export", params, options, function(err, result)
     if err and err.data and err.data.kind == "exists" then
       local yes = "Yes, overwrite " .. err.data.path
-      return ask.choose(view, "Overwrite?", {
+      return ask.choose(asker, "Overwrite?", {
         {
           yes,
           function()
-            write(view, path, true)
+            write(asker, what, path, true)
           end,
         },
       })
@@ -61,24 +66,36 @@ local function write(view, path, overwrite)
   end)
 end
 
---- Exports the tasks of a view; without a path it is asked for.
----@param view lazycelery.View
+--- Exports tasks; without a path it is asked for.
+---@param asker lazycelery.Asker
+---@param what lazycelery.Exported
 ---@param path? string
 ---@param bang? boolean overwrites
-function M.export(view, path, bang)
-  if view.def.noun ~= "task" or view.def.layout ~= "list" then
-    return outcome.say("lazycelery: export is of tasks; g2 shows them", vim.log.levels.WARN)
-  elseif path then
-    return write(view, absolute(path), bang or false)
+function M.export(asker, what, path, bang)
+  if path then
+    return write(asker, what, absolute(path), bang or false)
   end
-  local what = view.total and format.plural(view.total, "task") or "the tasks"
-  local prompt = ("Export %s to (.csv, .json, .jsonl): "):format(what)
+  local words = what.total and format.plural(what.total, "task") or "the tasks"
+  local prompt = ("Export %s to (.csv, .json, .jsonl): "):format(words)
   local name = ("tasks-%s.csv"):format(os.date("%Y-%m-%d"))
   vim.ui.input({ prompt = prompt, default = name, completion = "file" }, function(text)
     if text and vim.trim(text) ~= "" then
-      write(view, absolute(vim.trim(text)), bang or false)
+      write(asker, what, absolute(vim.trim(text)), bang or false)
     end
   end)
+end
+
+--- Exports the tasks of a view.
+---@param view lazycelery.View
+---@param path? string
+---@param bang? boolean overwrites
+function M.view(view, path, bang)
+  if view.def.noun ~= "task" or view.def.layout ~= "list" then
+    return outcome.say("lazycelery: export is of tasks; g2 shows them", vim.log.levels.WARN)
+  elseif view.loaded and view.total == 0 and view.exact ~= false then
+    return outcome.say("lazycelery: there is no task to be exported", vim.log.levels.WARN)
+  end
+  M.export(view, { filter = view.filter, total = view.total }, path, bang)
 end
 
 ---@type table<string, lazycelery.Action>
@@ -86,7 +103,7 @@ M.actions = {
   export = {
     description = "export all that match to a file",
     run = function(view, press)
-      M.export(view, nil, press.bang)
+      M.view(view, nil, press.bang)
     end,
   },
 }

@@ -123,38 +123,52 @@ function M.run(environment, method, params, options, done)
   end)
 end
 
---- Asks for something that changes nothing, such as what an action would do: `<C-c>` gives it up.
----@param environment string
----@param method string
----@param params table
+--- Asks for something that changes nothing, shown while it takes long; `<C-c>` gives it up.
 ---@param options lazycelery.JobOptions
----@param done fun(result: any) a failure is told here, and ends it
-function M.look(environment, method, params, options, done)
+---@param done fun(result: any)
+---@param ask fun(shown: lazycelery.Running, answered: fun(err: lazycelery.Error?, result: any)): fun()
+local function look(options, done, ask)
   local cancel ---@type fun()
   local shown = running.new(options.title, options.view, function(self)
     cancel()
     self:finish()
     return "Given up; nothing was done"
   end)
-  params = vim.tbl_extend("force", params, { environment = environment })
-  cancel = client.request(method, params, function(err, result)
+  cancel = ask(shown, function(err, result)
     shown:finish()
     if err then
       return vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
     end
     done(result)
-  end, LOOK_S)
+  end)
 end
 
---- What an action would do.
+--- Asks for something that changes nothing: `<C-c>` gives it up.
 ---@param environment string
 ---@param method string
 ---@param params table
 ---@param options lazycelery.JobOptions
----@param done fun(result: any)
+---@param done fun(result: any) a failure is told here, and ends it
+function M.look(environment, method, params, options, done)
+  params = vim.tbl_extend("force", params, { environment = environment })
+  look(options, done, function(_, answered)
+    return client.request(method, params, answered, LOOK_S)
+  end)
+end
+
+--- What an action would do; of thousands of items, how many were looked at is told meanwhile.
+---@param environment string
+---@param method string
+---@param params table
+---@param options lazycelery.JobOptions
+---@param done fun(result: any) a failure is told here, and ends it
 function M.preview(environment, method, params, options, done)
-  params = vim.tbl_extend("force", params, { dry_run = true })
-  M.look(environment, method, params, options, done)
+  params = vim.tbl_extend("force", params, { environment = environment, dry_run = true })
+  look(options, done, function(shown, answered)
+    return client.act(method, params, function(progress)
+      shown:report(progress.done, progress.total)
+    end, answered, LOOK_S)
+  end)
 end
 
 return M

@@ -113,7 +113,7 @@ local function aimed_at(uuids)
 end
 
 --- Opens a task where the view stands.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param uuid string
 local function open_task(view, uuid)
   local win = window.in_sight(view.buf)[1]
@@ -153,9 +153,9 @@ function M.left_alone(page, number, refused, names)
   end
 end
 
-local last ---@type { view: lazycelery.View, page: lazycelery.Page }?
+local last ---@type { view: lazycelery.Asker, page: lazycelery.Page }?
 
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param page lazycelery.Page
 ---@return integer buf
 ---@return integer lines
@@ -189,7 +189,7 @@ end
 
 local shown ---@type integer? the window
 
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param page lazycelery.Page
 ---@param enter boolean
 local function show(view, page, enter)
@@ -213,7 +213,7 @@ end
 --- What came of each item, in a buffer below the view; where a person is elsewhere by now, in none,
 --- until it is asked for. On a line whose item has `tasks`, uuids, `<CR>` opens the one under the
 --- cursor.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param page lazycelery.Page
 function M.list(view, page)
   last = { view = view, page = page }

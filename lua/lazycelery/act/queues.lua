@@ -78,14 +78,19 @@ local function sentence(how, all)
     table.insert(remarks, format.count(taken) .. " taken by workers")
   end
   local said = how.done .. " " .. format.count(done)
-  if stopped then
+  if done == 0 and not stopped then
+    said = ("Nothing was %s: %s empty by then"):format(
+      how.done:lower(),
+      #all == 1 and all[1].queue .. " was" or "they were all"
+    )
+  elseif stopped then
     said = ("Stopped: %s %s of %s"):format(
       how.done:lower(),
       format.count(done),
       format.count(total(all))
     )
   end
-  if how.params.to then
+  if done > 0 and how.params.to then
     said = said .. " to " .. how.params.to
   end
   if #remarks > 0 then
@@ -95,7 +100,7 @@ local function sentence(how, all)
 end
 
 --- Empties one queue after the other. What fails, or is stopped, ends it.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param environment string
 ---@param how lazycelery.Emptying
 ---@param all lazycelery.Emptied[]
@@ -152,7 +157,7 @@ local function empty(view, environment, how, all)
 end
 
 --- What waits in these queues now, exactly. Of those where nothing does, none is left.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param environment string
 ---@param names string[]
 ---@param done fun(all: lazycelery.Emptied[])
@@ -178,7 +183,7 @@ local function look(view, environment, names, done)
 end
 
 --- Queues that messages can be moved to.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param environment string
 ---@param names string[] where they come from
 ---@param done fun(others: table[])
@@ -195,24 +200,13 @@ local function targets(view, environment, names, done)
   end)
 end
 
---- The environment of a view, where something may be changed there.
----@param view lazycelery.View
----@return string?
-local function of(view)
-  local environment = view.id.environment
-  if view.def.global then
-    return outcome.say("lazycelery: in which environment? <CR> leads into one", vim.log.levels.WARN)
-  end
-  return not guard.refused(environment) and environment or nil
-end
-
 --- Removes all that waits in some queues, after asking.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 ---@param names string[]
 function M.purge(view, press, names)
-  local environment = of(view)
-  if not environment then
+  local environment = view.id.environment
+  if guard.refused(environment) then
     return
   end
   look(view, environment, names, function(all)
@@ -235,7 +229,7 @@ function M.purge(view, press, names)
 end
 
 --- Where messages are moved to, as answers.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param environment string
 ---@param all lazycelery.Emptied[]
 ---@param others table[] rows of queues
@@ -266,12 +260,12 @@ local function ways(view, environment, all, others)
 end
 
 --- Puts all that waits in some queues into another one, which is chosen.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 ---@param names string[]
 function M.move(view, press, names)
-  local environment = of(view)
-  if not environment then
+  local environment = view.id.environment
+  if guard.refused(environment) then
     return
   end
   look(view, environment, names, function(all)
@@ -307,8 +301,17 @@ local function chosen(view, press)
   return names
 end
 
+--- Why none is meant.
+---@param view lazycelery.View
+---@param press lazycelery.Press
+---@return string
+local function none(view, press)
+  local row = view.def.noun == "queue" and views.row(view, press.first)
+  return row and row.name and row.name .. " is not there any more" or "no queue here"
+end
+
 ---@param description string
----@param act fun(view: lazycelery.View, press: lazycelery.Press, names: string[])
+---@param act fun(view: lazycelery.Asker, press: lazycelery.Press, names: string[])
 ---@return lazycelery.Action
 local function on_rows(description, act)
   return {
@@ -318,7 +321,7 @@ local function on_rows(description, act)
     run = function(view, press)
       local names = view.def.noun == "queue" and chosen(view, press) or {}
       if #names == 0 then
-        return outcome.say("lazycelery: no queue here", vim.log.levels.WARN)
+        return outcome.say("lazycelery: " .. none(view, press), vim.log.levels.WARN)
       end
       act(view, press, names)
     end,

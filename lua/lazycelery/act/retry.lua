@@ -143,7 +143,7 @@ local function sheet(plan)
 end
 
 --- Each task that was sent, and what it became; each that was not, and why.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param result lazycelery.RetryAnswer
 ---@param asked integer
 ---@param names table<string, string>
@@ -184,7 +184,7 @@ local function sentence(result, asked)
   return format.plural(#sent, "task") .. " sent again"
 end
 
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param uuids string[]
 ---@param names table<string, string>
 ---@param how? { accept_inexact: boolean?, left: lazycelery.Refused[]? } and what is left alone, as was said
@@ -207,7 +207,7 @@ local function run(view, uuids, names, how)
 end
 
 --- Nothing of it can be sent: says why.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param plan lazycelery.RetryPlan
 local function nothing(view, plan)
   if #plan.refused == 1 then
@@ -221,7 +221,7 @@ local function nothing(view, plan)
   list(view, { sent = {}, refused = plan.refused }, #plan.refused, plan.names)
 end
 
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 ---@param plan lazycelery.RetryPlan
 local function question(view, press, plan)
@@ -267,7 +267,7 @@ local function question(view, press, plan)
 end
 
 --- Looks whether those whose arguments are not known exactly can be read from what people see of them.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param plan lazycelery.RetryPlan
 ---@param done fun()
 local function read_inexact(view, plan, done)
@@ -296,7 +296,7 @@ local function read_inexact(view, plan, done)
 end
 
 --- Shows what would be sent, asks, and sends it.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 ---@param found lazycelery.Chosen
 function M.ask(view, press, found)

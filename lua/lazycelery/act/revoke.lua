@@ -60,7 +60,7 @@ local function sentence(result, asked, signal)
   return table.concat(parts, "; ")
 end
 
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param result lazycelery.RevokeAnswer
 ---@param asked integer
 ---@param names table<string, string>
@@ -86,7 +86,7 @@ local function list(view, result, asked, names, signal)
   outcome.list(view, page)
 end
 
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param uuids string[]
 ---@param names table<string, string>
 ---@param how? { signal: string?, left: lazycelery.Refused[]? } and what is left alone, as was said
@@ -143,7 +143,7 @@ local function warned(plan, kind)
 end
 
 --- Looks at what would come of it.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param found lazycelery.Chosen
 ---@param terminate boolean
 ---@param done fun(plan: lazycelery.RevokeAnswer)
@@ -165,7 +165,7 @@ local function look(view, found, terminate, done)
 end
 
 --- Asks, and revokes.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 ---@param found lazycelery.Chosen
 function M.ask(view, press, found)
@@ -192,7 +192,7 @@ function M.ask(view, press, found)
 end
 
 --- The name to be typed in production.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param plan lazycelery.RevokeAnswer
 ---@param names table<string, string>
 ---@return string
@@ -204,7 +204,7 @@ local function typed(view, plan, names)
 end
 
 --- Asks by which signal, and ends what runs.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 ---@param found lazycelery.Chosen
 function M.terminate(view, press, found)

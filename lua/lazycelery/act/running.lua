@@ -32,7 +32,8 @@ function Running:line()
   elseif done > 0 then
     line = ("%s: %s"):format(line, format.count(done))
   end
-  return line .. (self.stopping and ", stopping" or " …   <C-c> cancels")
+  local key = self.view and self.view.stopped_by or "<C-c>"
+  return line .. (self.stopping and ", stopping" or (" …   %s cancels"):format(key))
 end
 
 --- Shows how far it is, unless a person is typing there.

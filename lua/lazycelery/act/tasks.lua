@@ -72,7 +72,7 @@ local function or_all(view, press, found, go)
   })
 end
 
----@alias lazycelery.TaskAct fun(view: lazycelery.View, press: lazycelery.Press, found: lazycelery.Chosen)
+---@alias lazycelery.TaskAct fun(view: lazycelery.Asker, press: lazycelery.Press, found: lazycelery.Chosen)
 
 ---@type table<string, lazycelery.TaskAct>
 local acts = { retry = retry.ask, revoke = revoke.ask, terminate = revoke.terminate }
@@ -94,17 +94,17 @@ end
 
 --- Does it to tasks by their ids.
 ---@param name "retry"|"revoke"|"terminate"
----@param view lazycelery.View
+---@param asker lazycelery.Asker
 ---@param press lazycelery.Press
-function M.by_id(name, view, press)
-  if guard.refused(view.id.environment) then
+function M.by_id(name, asker, press)
+  if guard.refused(asker.id.environment) then
     return
   end
-  local names = {}
+  local view, names = views.get(asker.buf), {}
   for _, uuid in ipairs(press.ids) do
-    names[uuid] = (view.rows[uuid] or {}).name
+    names[uuid] = (view and view.rows[uuid] or {}).name
   end
-  acts[name](view, press, { uuids = press.ids, names = names })
+  acts[name](asker, press, { uuids = press.ids, names = names })
 end
 
 ---@type table<string, lazycelery.Action>

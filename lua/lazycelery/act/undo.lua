@@ -1,11 +1,11 @@
 --- Taking back what was removed from queues, or moved between them: the newest first, each once. The
 --- server keeps the messages in recovery files; here is remembered which, as long as Neovim runs.
+local asker = require("lazycelery.act.asker")
 local ask = require("lazycelery.act.ask")
 local format = require("lazycelery.format")
 local guard = require("lazycelery.act.guard")
 local job = require("lazycelery.act.job")
 local outcome = require("lazycelery.act.outcome")
-local views = require("lazycelery.view")
 
 local M = {}
 
@@ -104,7 +104,7 @@ local function each(call, removals, through)
   go(#removals)
 end
 
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param environment string
 ---@param removals lazycelery.Removal[]
 local function restore(view, environment, removals)
@@ -135,11 +135,11 @@ local function restore(view, environment, removals)
 end
 
 --- Takes back what was done last in an environment, after asking.
----@param view lazycelery.View
+---@param view lazycelery.Asker
 ---@param press lazycelery.Press
 function M.undo(view, press)
-  local environment = views.environment(view)
-  if not environment or guard.refused(environment) then
+  local environment = view.id.environment
+  if guard.refused(environment) then
     return
   end
   local stack = done[environment] or {}
@@ -183,7 +183,13 @@ end
 M.actions = {
   undo = {
     description = "undo the last purge, deletion or move",
-    run = M.undo,
+    run = function(view, press)
+      asker.here(function(who)
+        if who == view or not ask.resume(who, press) then
+          M.undo(who, press)
+        end
+      end)
+    end,
   },
 }
 

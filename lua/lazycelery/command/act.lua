@@ -1,23 +1,26 @@
 --- Subcommands of `:LazyCelery` that change something. With `!` they do not ask.
 
---- The view that a command is given in.
----@return lazycelery.View?
-local function current()
-  local view = require("lazycelery.view").get()
-  if not view then
-    vim.notify("lazycelery: not in a view; :LazyCelery opens one", vim.log.levels.WARN)
-  end
-  return view
+---@param sentence string
+---@param level? integer
+local function say(sentence, level)
+  vim.notify("lazycelery: " .. sentence, level or vim.log.levels.ERROR)
 end
 
 local seen = require("lazycelery.registry").seen
 
---- The environment that a command is about: that of the view it is given in, if it is of one.
----@return string?
-local function here()
-  local view = require("lazycelery.view").get()
-  local edit = require("lazycelery.act.resend.edit").get(vim.api.nvim_get_current_buf())
-  return edit and edit.id.environment or view and require("lazycelery.view").environment(view)
+--- Asks for something by a command, of whoever asks where it is given.
+---@param name string
+---@param given lazycelery.Given
+---@param ids string[] what it names
+---@param act fun(asker: lazycelery.Asker, press: lazycelery.Press)
+local function ask(name, given, ids, act)
+  local asker = require("lazycelery.act.asker")
+  local press = asker.press(name, given.bang, ids)
+  asker.here(function(who)
+    if not require("lazycelery.act.ask").resume(who, press) then
+      act(who, press)
+    end
+  end)
 end
 
 --- An action on tasks: those of the lines, or those whose ids are given.
@@ -30,23 +33,17 @@ local function on_tasks(name, description)
     arguments = "[uuid…]",
     rows = true,
     run = function(rest, _, given)
-      local actions = require("lazycelery.actions")
-      local view = current()
-      if not view then
-        return
-      elseif rest == "" then
-        return actions.run(name, given)
-      elseif given.range then
-        return vim.notify(
-          ("lazycelery: :LazyCelery %s takes a range or ids, not both"):format(name),
-          vim.log.levels.ERROR
-        )
+      local ids = vim.split(rest, "%s+", { trimempty = true })
+      if #ids > 0 and given.range then
+        return say((":LazyCelery %s takes a range or ids, not both"):format(name))
+      elseif #ids > 0 then
+        return ask(name, given, ids, function(asker, press)
+          require("lazycelery.act.tasks").by_id(name, asker, press)
+        end)
+      elseif not require("lazycelery.view").get() then
+        return say((":LazyCelery %s takes ids, or in a view its lines"):format(name))
       end
-      local press = actions.press(name, view, given)
-      press.ids = vim.split(rest, "%s+", { trimempty = true })
-      if not require("lazycelery.act.ask").resume(view, press) then
-        require("lazycelery.act.tasks").by_id(name, view, press)
-      end
+      require("lazycelery.actions").run(name, { range = given.range, bang = given.bang })
     end,
     complete = function()
       return seen("task", "uuid")
@@ -59,6 +56,16 @@ return {
   retry = on_tasks("retry", "send tasks again: those of the range, or by their ids"),
   revoke = on_tasks("revoke", "tell workers not to run tasks"),
   terminate = on_tasks("terminate", "end tasks while they run"),
+  cancel = {
+    description = "stop what is under way",
+    run = function()
+      local actions = require("lazycelery.actions")
+      if require("lazycelery.view").get() then
+        return actions.run("cancel")
+      end
+      say(require("lazycelery.act.asker").cancel(), vim.log.levels.INFO)
+    end,
+  },
   outcome = {
     description = "what came of each, when something was last done to many",
     run = function()
@@ -69,20 +76,12 @@ return {
     description = "task events on or off, after asking (`:LazyCelery!`: without)",
     arguments = "on|off",
     run = function(rest, _, given)
-      local view = current()
-      if not view then
-        return
-      elseif rest ~= "on" and rest ~= "off" then
-        return vim.notify(
-          ("lazycelery: :LazyCelery events takes on or off, not %q"):format(rest),
-          vim.log.levels.ERROR
-        )
+      if rest ~= "on" and rest ~= "off" then
+        return say((":LazyCelery events takes on or off, not %q"):format(rest))
       end
-      local press = require("lazycelery.actions").press("events", view, { bang = given.bang })
-      press.ids = { rest }
-      if not require("lazycelery.act.ask").resume(view, press) then
-        require("lazycelery.act.events").turn(view, press, rest == "on")
-      end
+      ask("events", given, { rest }, function(asker, press)
+        require("lazycelery.act.events").turn(asker, press, rest == "on")
+      end)
     end,
     complete = function()
       return { "on", "off" }
@@ -93,20 +92,16 @@ return {
     arguments = "<queue>",
     rows = true,
     run = function(rest, _, given)
-      local view = current()
-      if not view then
-        return
-      elseif given.range or rest == "" then
-        return require("lazycelery.actions").run(
-          "purge",
-          { range = given.range, bang = given.bang }
-        )
+      if rest ~= "" and given.range then
+        return say(":LazyCelery purge takes a range or a queue, not both")
+      elseif rest ~= "" then
+        return ask("purge", given, { rest }, function(asker, press)
+          require("lazycelery.act.queues").purge(asker, press, { rest })
+        end)
+      elseif not require("lazycelery.view").get() then
+        return say(":LazyCelery purge takes a queue, or in a view its lines")
       end
-      local press = require("lazycelery.actions").press("purge", view, { bang = given.bang })
-      press.ids = { rest }
-      if not require("lazycelery.act.ask").resume(view, press) then
-        require("lazycelery.act.queues").purge(view, press, { rest })
-      end
+      require("lazycelery.actions").run("purge", { range = given.range, bang = given.bang })
     end,
     complete = function()
       return seen("queue", "name")
@@ -115,17 +110,21 @@ return {
   undo = {
     description = "undo the last purge, deletion or move",
     run = function(_, _, given)
-      require("lazycelery.actions").run("undo", { bang = given.bang })
+      ask("undo", given, {}, require("lazycelery.act.undo").undo)
     end,
   },
   export = {
     description = "all tasks that match, to a file; `:LazyCelery!` overwrites it",
     arguments = "<file>",
     run = function(rest, _, given)
-      local view = current()
-      if view then
-        require("lazycelery.act.export").export(view, rest ~= "" and rest or nil, given.bang)
-      end
+      local path = rest ~= "" and rest or nil
+      require("lazycelery.act.asker").here(function(asker, view)
+        local export = require("lazycelery.act.export")
+        if view then
+          return export.view(view, path, given.bang)
+        end
+        export.export(asker, {}, path, given.bang)
+      end)
     end,
     complete = function(rest)
       return vim.fn.getcompletion(rest, "file")
@@ -135,15 +134,15 @@ return {
     description = "a new task, written in a buffer, or with its arguments after it",
     arguments = "<task> [json]",
     run = function(rest, mods, given)
-      require("lazycelery.environment").resolve(here(), function(environment)
-        require("lazycelery.act.resend").send(environment, rest, { mods = mods, bang = given.bang })
+      require("lazycelery.act.asker").here(function(asker)
+        require("lazycelery.act.resend").send(asker, rest, { mods = mods, bang = given.bang })
       end)
     end,
     complete = function(rest)
       if rest:find("%s") then
         return {}
       end
-      local environment = here() or require("lazycelery.environment").names()[1]
+      local environment = require("lazycelery.act.asker").environment()
       return environment and require("lazycelery.act.resend.names").known(environment) or {}
     end,
   },

@@ -1,6 +1,7 @@
 --- Change and resend: the action, and `:LazyCelery send`.
 local arguments = require("lazycelery.act.resend.arguments")
 local ask = require("lazycelery.act.ask")
+local asker = require("lazycelery.act.asker")
 local edit = require("lazycelery.act.resend.edit")
 local follow = require("lazycelery.act.resend.follow")
 local outcome = require("lazycelery.act.outcome")
@@ -31,16 +32,7 @@ local function straight(view, name, json, bang)
   if mistake then
     return vim.notify("lazycelery: " .. mistake, vim.log.levels.ERROR)
   end
-  local press = {
-    name = "send",
-    at = vim.uv.now(),
-    bang = bang,
-    count = 0,
-    register = "",
-    first = 1,
-    last = 1,
-    ids = { name, json },
-  }
+  local press = asker.press("send", bang, { name, json })
   if ask.resume(view, press) then
     return
   end
@@ -67,22 +59,18 @@ end
 
 --- `:LazyCelery send <task> [json]`: with arguments it is asked at once, without they are written in a
 --- buffer.
----@param environment string
+---@param who lazycelery.Asker
 ---@param rest string
 ---@param options { mods: table, bang: boolean }
-function M.send(environment, rest, options)
+function M.send(who, rest, options)
   local name, json = rest:match("^(%S+)%s*(.*)$")
   if not name or not json then
     return vim.notify("lazycelery: :LazyCelery send takes a task's name", vim.log.levels.ERROR)
   elseif json == "" then
-    local id = { environment = environment, view = "send", key = name }
+    local id = { environment = who.id.environment, view = "send", key = name }
     return edit.open(id, { mods = options.mods })
   end
-  local view = {
-    buf = vim.api.nvim_get_current_buf(),
-    id = { environment = environment, view = "send", key = name },
-  } --[[@as lazycelery.Asker]]
-  straight(view, name, json, options.bang)
+  straight(who, name, json, options.bang)
 end
 
 ---@type table<string, lazycelery.Action>
