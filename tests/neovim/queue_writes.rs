@@ -242,6 +242,59 @@ fn n06_write_and_quit_waits_for_the_answer() {
     expect(&mut nvim, "#vim.api.nvim_list_tabpages()", "1");
 }
 
+/// N06: `:wqa` ends Neovim once all was written, whichever buffer of a queue it is typed in.
+#[test]
+fn n06_write_all_and_quit_waits_for_the_answer() {
+    for typed_in in ["celery", "high"] {
+        let mut nvim = start();
+        show(&mut nvim, "high", 1);
+        nvim.command("split");
+        show(&mut nvim, "celery", 5);
+        nvim.keys("ggdd");
+        show(&mut nvim, typed_in, if typed_in == "high" { 1 } else { 4 });
+        let question = ask(&mut nvim, ":wqa<CR>");
+        assert!(question.contains("Yes, delete 1 of celery on prod"), "{question}");
+        pick(&mut nvim, 1);
+        assert_eq!(number(&mut nvim, "acts() + #vim.api.nvim_list_wins()"), 2);
+        ask(&mut nvim, ":xa<CR>");
+        pick(&mut nvim, 2);
+        nvim.wait_for_exit();
+    }
+}
+
+/// N06: what else is not written is named, and keeps Neovim.
+#[test]
+fn n06_what_is_not_written_keeps_neovim() {
+    let mut nvim = start();
+    nvim.command("edit notes.txt");
+    nvim.keys("ihello<Esc>");
+    show(&mut nvim, "celery", 5);
+    nvim.keys("ggdd");
+    for keys in [":q<CR>", ":qa<CR>"] {
+        nvim.keys(keys);
+        assert!(nvim.take_messages().contains("E37"));
+        assert_eq!(value(&mut nvim, "picker.asked"), "nil");
+    }
+    ask(&mut nvim, ":wq<CR>");
+    pick(&mut nvim, 2);
+    said(&mut nvim, "Neovim stays: notes.txt is not written");
+    assert_eq!(number(&mut nvim, "acts()"), 1);
+}
+
+/// What answers "Save changes?" with yes is asked what that means, and is left then.
+#[test]
+fn n06_a_yes_to_save_changes_is_asked_about() {
+    let mut nvim = start();
+    nvim.attach(SMALL);
+    nvim.keys("ggdd");
+    nvim.type_ahead(":confirm qall<CR>");
+    nvim.wait_for_mode("r?");
+    nvim.type_ahead("y");
+    assert!(lab::asked(&mut nvim).contains("Yes, delete 1 of celery on prod"));
+    pick(&mut nvim, 2);
+    nvim.wait_for_exit();
+}
+
 #[test]
 fn production_wants_the_queue_typed_whatever_was_skipped() {
     let mut nvim = start();

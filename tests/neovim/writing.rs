@@ -142,7 +142,7 @@ fn a_write_that_was_typed_is_meant_however_it_is_typed() {
 
 #[test]
 fn n06_write_and_quit_leaves_once_it_was_sent() {
-    for keys in [":wq<CR>", "ZZ", ":x<CR>", ":wqall<CR>"] {
+    for keys in [":wq<CR>", "ZZ", ":x<CR>"] {
         let mut nvim = changed();
         nvim.keys(keys);
         expect(&mut nvim, "question ~= nil", "true");
@@ -156,6 +156,17 @@ fn n06_write_and_quit_leaves_once_it_was_sent() {
         assert_eq!(number(&mut nvim, "#sent"), 1);
         nvim.take_messages();
     }
+}
+
+#[test]
+fn n06_write_all_and_quit_ends_neovim_once_it_was_sent() {
+    let mut nvim = changed();
+    nvim.keys(":wqall<CR>");
+    answer(&mut nvim, 1);
+    assert_eq!(value(&mut nvim, "vim.bo.modified"), "true", "No leaves it as it is");
+    nvim.keys(":xall<CR>");
+    answer(&mut nvim, 2);
+    nvim.wait_for_exit();
 }
 
 #[test]

@@ -75,6 +75,23 @@ impl Neovim {
         self.child.wait().unwrap();
     }
 
+    /// Waits until it ends by itself.
+    #[track_caller]
+    pub fn wait_for_exit(mut self) {
+        self.quit = true;
+        wait_until("Neovim to end", || match self.child.try_wait().unwrap() {
+            Some(status) if status.success() => Ok(()),
+            status => Err(status),
+        });
+    }
+
+    /// Attaches a screen: without one, Neovim answers its dialogs by itself.
+    #[track_caller]
+    pub fn attach(&mut self, Size(columns, lines): Size) {
+        let options = Value::Map(Vec::new());
+        self.call("nvim_ui_attach", vec![columns.into(), lines.into(), options]);
+    }
+
     /// The folder that is its home.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -95,6 +112,16 @@ impl Neovim {
     #[track_caller]
     pub fn type_ahead(&mut self, keys: &str) {
         self.call("nvim_input", vec![keys.into()]);
+    }
+
+    /// Waits for a mode, such as `r?` of a dialog. It is told even while nothing else is.
+    #[track_caller]
+    pub fn wait_for_mode(&mut self, wanted: &str) {
+        wait_until(&format!("mode {wanted:?}"), || {
+            let mode = self.call("nvim_get_mode", vec![]);
+            let found = field(&mode, "mode").and_then(Value::as_str) == Some(wanted);
+            found.then_some(()).ok_or(mode)
+        });
     }
 
     /// Runs an Ex command.

@@ -80,6 +80,8 @@ function M.choose(view, prompt, answers, no, over)
     chosen[answer[1]] = answer[2]
   end
   local answer = once(view, function(choice)
+    -- What is said next is not to wait for a key because a picker in the message area has scrolled it.
+    vim.cmd.redraw()
     local go = choice and chosen[choice] or no
     if go then
       go()

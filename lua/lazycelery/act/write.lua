@@ -8,9 +8,12 @@ local M = {}
 --- Cells of a buffer's name in a message, which is to fit on one line.
 local NAME_CELLS = 22
 
+--- What was to be left, once it is written: `:wq`, `:wqa`.
+---@alias lazycelery.Leave "window"|"all"
+
 ---@class lazycelery.Writer
----@field write fun(buf: integer, quit: boolean, bang: boolean) outside of autocommands; `quit`: it was to be
---- left, too; `bang`: by `:w!`
+---@field write fun(buf: integer, leave: lazycelery.Leave?, bang: boolean) outside of autocommands; `bang`:
+--- by `:w!`
 ---@field accident fun(buf: integer, why: string)
 
 --- What was pressed last, until Neovim waits for more.
@@ -23,6 +26,7 @@ local NAME_CELLS = 22
 local writers = {} ---@type table<integer, lazycelery.Writer>
 local noted = {} ---@type table<integer, true> buffers whose user was told of a write that was none
 local press ---@type lazycelery.Stroke?
+local finished ---@type string? the Ex command that was finished last, as long as it asks about it
 local watching = false
 
 --- Commands that write because they were told to. With 'autowrite' others do, too: `:make`, `:!`.
@@ -34,9 +38,17 @@ local writes = {
   wNext = true,
   wprevious = true,
 }
-local quits = { wq = true, wqall = true, xit = true, exit = true, xall = true }
+---@type table<string, lazycelery.Leave>
+local quits = { wq = "window", xit = "window", exit = "window", wqall = "all", xall = "all" }
 --- They write where the user answers so, under 'confirm'.
-local asks = { quit = true, qall = true, quitall = true, close = true }
+---@type table<string, lazycelery.Leave>
+local asks = { quit = "window", close = "window", qall = "all", quitall = "all" }
+
+---@param buf integer
+---@return string
+local function short(buf)
+  return text.cut(vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buf), ":t"), NAME_CELLS)
+end
 
 ---@return string?
 local function command()
@@ -53,7 +65,10 @@ local function watch()
   watching = true
   vim.on_key(function(key, typed)
     if typed and typed ~= "" then
+      -- The answer to "Save changes?" is given to the command that asks so.
+      finished = vim.fn.mode(1) == "r?" and finished or nil
       local mine = {
+        command = finished,
         key = typed,
         buf = vim.api.nvim_get_current_buf(),
         win = vim.api.nvim_get_current_win(),
@@ -67,6 +82,7 @@ local function watch()
     end
     if press and key == "\r" and vim.fn.getcmdtype() == ":" then
       press.command = command()
+      finished = press.command
     end
   end, vim.api.nvim_create_namespace("lazycelery.write"))
 end
@@ -132,11 +148,24 @@ end
 
 --- The buffer in whose window all are being written, by a command that was typed there.
 ---@return integer?
+---@return lazycelery.Leave?
 function M.all_from()
   local typed = press and press.command or ""
   if press and vim.list_contains({ "wall", "wqall", "xall" }, typed) and not in_autocommand() then
-    return press.buf
+    return press.buf, quits[typed]
   end
+end
+
+--- Leaves, as that was typed with the write. What else was not written keeps Neovim, and is named.
+---@param what lazycelery.Leave
+function M.leave(what)
+  local ok, err = pcall(vim.api.nvim_command, what == "all" and "quitall" or "quit")
+  if ok then
+    return
+  end
+  local left = vim.fn.getbufinfo({ bufmodified = 1 })[1]
+  local why = left and short(left.bufnr) .. " is not written" or tostring(err)
+  vim.notify("lazycelery: Neovim stays: " .. why, vim.log.levels.WARN)
 end
 
 --- Says, once until the next write that is meant, that nothing was sent.
@@ -147,7 +176,7 @@ function M.unsent(buf, why)
     return
   end
   noted[buf] = true
-  local name = text.cut(vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buf), ":t"), NAME_CELLS)
+  local name = short(buf)
   vim.schedule(function()
     vim.notify(("lazycelery: unsent: %s: %s"):format(name, why), vim.log.levels.WARN)
   end)
@@ -156,7 +185,7 @@ end
 --- Makes a buffer one that can be written. `accident` hears of writes that are not meant; without it
 --- they are noted.
 ---@param buf integer
----@param write fun(buf: integer, quit: boolean, bang: boolean)
+---@param write fun(buf: integer, leave: lazycelery.Leave?, bang: boolean)
 ---@param accident? fun(buf: integer, why: string)
 function M.able(buf, write, accident)
   watch()
@@ -185,11 +214,11 @@ function M.asked(event)
   end
   noted[buf] = nil
   local last = assert(press)
-  local quit = quits[last.command] or asks[last.command] or last.key == "Z" or false
+  local leave = quits[last.command] or asks[last.command] or (last.key == "Z" and "window" or nil)
   local bang = vim.v.cmdbang == 1
   vim.schedule(function()
     if writers[buf] == writer then
-      writer.write(buf, quit, bang)
+      writer.write(buf, leave, bang)
     end
   end)
 end

@@ -27,16 +27,17 @@ end
 --- Writes of the buffer that are meant, and those that happen.
 ---@param view lazycelery.View
 local function let_write(view)
-  write.able(view.buf, function(buf, quit, bang)
+  write.able(view.buf, function(buf, leave, bang)
     local current = assert(registry.get(buf))
-    require("lazycelery.act.messages").write(current, pressed(current, bang), quit)
+    require("lazycelery.act.messages").write(current, pressed(current, bang), leave)
   end, function(buf, why)
     -- `:wa`, typed in a queue's buffer, means those of all queues.
-    local from = registry.get(write.all_from() or -1)
+    local typed_in, leave = write.all_from()
+    local from = registry.get(typed_in or -1)
     if not from or not from.draft or from.id.environment ~= view.id.environment then
       return write.unsent(buf, why)
     end
-    require("lazycelery.act.messages").join(from, pressed(from, false))
+    require("lazycelery.act.messages").join(from, pressed(from, false), leave)
   end)
 end
 

@@ -10,6 +10,7 @@ local objections = require("lazycelery.act.messages.objections")
 local outcome = require("lazycelery.act.outcome")
 local text = require("lazycelery.text")
 local words = require("lazycelery.act.messages.words")
+local write = require("lazycelery.act.write")
 
 local M = {}
 
@@ -100,8 +101,8 @@ end
 
 ---@param view lazycelery.View
 ---@param carried lazycelery.Carried
----@param quit boolean
-local function tell(view, carried, quit)
+---@param leave? lazycelery.Leave
+local function tell(view, carried, leave)
   local environment = view.id.environment
   local sentence, all = words.outcome(carried.fates)
   of(environment).told = ("At %s: %s"):format(os.date("%H:%M:%S"), sentence)
@@ -120,8 +121,8 @@ local function tell(view, carried, quit)
   end
   if not whole or (#carried.fates > 1 and not all) or #carried.warnings > 0 then
     outcome.list(view, words.list(carried.fates, carried.warnings, vim.o.columns))
-  elseif quit and all and vim.api.nvim_get_current_buf() == view.buf then
-    pcall(vim.cmd.quit)
+  elseif leave and all and vim.api.nvim_get_current_buf() == view.buf then
+    write.leave(leave)
   end
 end
 
@@ -151,8 +152,8 @@ end
 ---@param plan lazycelery.QueuePlan
 ---@param views lazycelery.View[]
 ---@param press lazycelery.Press
----@param quit boolean
-local function question(view, plan, views, press, quit)
+---@param leave? lazycelery.Leave
+local function question(view, plan, views, press, leave)
   local environment, asked_at = view.id.environment, ticks(views)
   local state, sheet = of(environment), words.sheet(plan, vim.o.columns):picture()
   local unsure = state.unsure and ("%s may be done already. Again?"):format(state.unsure:sub(1, 8))
@@ -167,7 +168,7 @@ local function question(view, plan, views, press, quit)
       state.busy = true
       carry.out(view, plan.steps, function(carried)
         state.busy = false
-        tell(view, carried, quit)
+        tell(view, carried, leave)
       end)
     else
       warn("lines were changed meanwhile: nothing was written; :w asks anew")
@@ -178,8 +179,8 @@ end
 --- Writes all buffers of queues of this one's environment.
 ---@param view lazycelery.View
 ---@param press lazycelery.Press
----@param quit boolean it was to be left, too
-function M.write(view, press, quit)
+---@param leave? lazycelery.Leave
+function M.write(view, press, leave)
   local environment = view.id.environment
   local state = of(environment)
   state.joined = false
@@ -195,7 +196,7 @@ function M.write(view, press, quit)
   if plan.objections[1] then
     warn(objections.sentence(plan, views))
   elseif plan.steps[1] then
-    question(view, plan, views, press, quit)
+    question(view, plan, views, press, leave)
   else
     catch_up(environment)
     nothing(environment, plan)
@@ -206,14 +207,15 @@ end
 --- one itself is not written, having nothing new, it stands for them.
 ---@param view lazycelery.View
 ---@param press lazycelery.Press
-function M.join(view, press)
+---@param leave? lazycelery.Leave
+function M.join(view, press, leave)
   local state = of(view.id.environment)
   state.joined = true
   -- After the write of the buffer itself, wherever in the line that comes.
   vim.schedule(function()
     vim.schedule(function()
       if state.joined then
-        M.write(view, press, false)
+        M.write(view, press, leave)
       end
     end)
   end)

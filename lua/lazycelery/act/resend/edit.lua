@@ -143,8 +143,8 @@ function M.adopt(buf, id, restored)
   vim.bo[buf].modifiable, vim.bo[buf].modified = kept, kept and modified
   vim.bo[buf].commentstring = "# %s"
   edit.loaded = kept
-  write.able(buf, function(_, quit)
-    written.save(edit, quit)
+  write.able(buf, function(_, leave)
+    written.save(edit, leave)
   end)
   autocommands(edit)
   shown(edit)

@@ -11,6 +11,7 @@ local plan = require("lazycelery.act.resend.plan")
 local send = require("lazycelery.act.resend.send")
 local text = require("lazycelery.text")
 local window = require("lazycelery.window")
+local write = require("lazycelery.act.write")
 
 local M = {}
 
@@ -36,7 +37,7 @@ vim.diagnostic.config({ virtual_text = true, signs = false }, diagnostics)
 ---@field uuid? string of the text that was looked over last
 ---@field looked_at? string that text
 ---@field attempt? lazycelery.Attempt the last
----@field quit? boolean it is to be left once it is sent
+---@field leave? lazycelery.Leave what is to be left once it is sent
 
 ---@param sentence string
 ---@param level? integer
@@ -89,7 +90,9 @@ local function sent(edit, attempt)
   end
   label.update(edit)
   local here = vim.api.nvim_get_current_buf() == edit.buf
-  if here and edit.quit then
+  if here and edit.leave == "all" then
+    return write.leave("all")
+  elseif here and edit.leave then
     return window.back()
   elseif here then
     follow.show(edit.id.environment, attempt.uuid)
@@ -209,8 +212,8 @@ end
 
 --- `:w` was typed, or `:wq`.
 ---@param edit lazycelery.Edit
----@param quit boolean
-function M.save(edit, quit)
+---@param leave? lazycelery.Leave
+function M.save(edit, leave)
   if not edit.loaded then
     return say("nothing is loaded, so there is nothing to send; :e loads it", vim.log.levels.WARN)
   elseif is_sending(edit) then
@@ -229,7 +232,7 @@ function M.save(edit, quit)
     last = #lines,
     ids = { whole },
   }
-  edit.quit = quit
+  edit.leave = leave
   if ask.resume(edit, press) then
     return
   end
