@@ -288,8 +288,15 @@ end
 ---@param context lazycelery.Context
 local function workflow(page, row, context)
   local tasks = row.workflow or {}
-  local has_links = row.parent_id or (row.root_id and row.root_id ~= row.uuid)
-  if #tasks == 0 and not has_links then
+  -- A retry is sent by the run before it: Celery then calls a task its own parent.
+  local links = vim.tbl_filter(function(link)
+    return link[2] and link[2] ~= row.uuid
+  end, {
+    { "parent", row.parent_id },
+    { "root", row.root_id },
+    { "group", row.group_id },
+  })
+  if #tasks == 0 and #links == 0 then
     return
   end
   page:section("Workflow")
@@ -307,20 +314,9 @@ local function workflow(page, row, context)
       },
     }, { task = task.uuid, id = task.uuid, row = task })
   end
-  for _, link in ipairs({
-    { "parent", row.parent_id },
-    { "root", row.root_id },
-    { "group", row.group_id },
-  }) do
-    if link[2] and link[2] ~= row.uuid then
-      local is_task = link[1] ~= "group"
-      page:field(
-        link[1],
-        link[2],
-        "LazyCeleryDim",
-        { task = is_task and link[2] or nil, id = link[2] }
-      )
-    end
+  for _, link in ipairs(links) do
+    local task = link[1] ~= "group" and link[2] or nil
+    page:field(link[1], link[2], "LazyCeleryDim", { task = task, id = link[2] })
   end
 end
 

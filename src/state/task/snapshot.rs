@@ -206,6 +206,12 @@ impl Task {
         if begun.zip(meta.date_done).is_some_and(|(begun, done)| begun > done) {
             return; // Of a run before this one.
         }
+        if self.is_of_the_next_run(&state) {
+            let counted = self.current.retries.as_ref().map(|retries| retries.value + 1);
+            self.begin_attempt();
+            self.current.retries =
+                meta.retries.or(counted).map(|value| Fact { value, source: Source::Backend });
+        }
         let run = &mut self.current;
         let wins = state.is_ready()
             || run.state == TaskState::Pending
@@ -229,6 +235,15 @@ impl Task {
         if self.current.state.is_ready() {
             (self.listed, self.orphaned, self.ended_unknown) = (None, None, false);
         }
+    }
+
+    /// A run that is to be tried again stores nothing after RETRY. A state that is not yet an end may
+    /// have been read before that, unless RETRY was itself read there: what is read later is newer.
+    fn is_of_the_next_run(&self, stored: &TaskState) -> bool {
+        let run = &self.current;
+        run.state == TaskState::Retry
+            && *stored != TaskState::Retry
+            && (stored.is_ready() || run.state_source == Some(Source::Backend))
     }
 
     /// What `result_extended` and the message's own facts tell.
@@ -314,7 +329,7 @@ impl Attempt {
             learn(&mut self.times.stored, at, source);
         }
         if let Some(exception) = &meta.exception {
-            fill(&mut self.exception, exception.clone(), source);
+            learn(&mut self.exception, exception.clone(), source);
         } else if let Some(text) = &meta.result_json {
             learn(&mut self.result_json, text.as_str().into(), source);
             fill_text(&mut self.result, meta.result().as_deref(), source);
@@ -325,7 +340,7 @@ impl Attempt {
             fill(&mut self.pid, pid, source);
         }
         if let Some(traceback) = &meta.traceback {
-            fill(&mut self.traceback, traceback.clone(), source);
+            learn(&mut self.traceback, traceback.clone(), source);
         }
     }
 }

@@ -241,6 +241,46 @@ fn the_backend_wins_over_a_late_event_and_not_over_a_later_run() {
 }
 
 #[test]
+fn what_is_stored_after_a_retry_is_the_next_run() {
+    let retry = |exception: &str| {
+        json!({"result": {"uuid": "t", "status": "RETRY", "exception": exception,
+            "traceback": "Traceback (most recent call last):\nValueError: x\n"}})
+    };
+    let stored =
+        json!({"result": {"uuid": "t", "status": "SUCCESS", "result_json": "3", "date_done": 9.0}});
+
+    // Without events.
+    let mut lab = Lab::new();
+    lab.see(1.0, head("celery", &["t"], true));
+    lab.see(3.0, retry("ValueError('x')"));
+    lab.see(5.0, retry("ValueError('y')"));
+    assert_eq!(lab.task("t")["exception"], "ValueError('y')", "the store holds the newest");
+    lab.see(7.0, json!({"result": {"uuid": "t", "status": "STARTED"}}));
+    let row = lab.task("t");
+    assert_eq!((&row["state"], row.get("exception")), (&json!("STARTED"), None));
+    lab.see(10.0, stored.clone());
+    let details = lab.details("t");
+    assert_eq!((&details["state"], &details["result"]), (&json!("SUCCESS"), &json!("3")));
+    assert_eq!((details.get("exception"), details.get("traceback")), (None, None));
+    assert_eq!(details["attempts"][0]["exception"], "ValueError('y')");
+    assert_eq!(details["retries"], json!(1));
+
+    // With them: the result is read before the events of the run that stored it are heard.
+    let mut lab = Lab::new();
+    lab.task_event(2.0, "received", json!({"retries": 0}));
+    lab.task_event(4.0, "retried", json!({"exception": "ValueError('x')"}));
+    lab.see(5.0, json!({"result": {"uuid": "t", "status": "STARTED"}}));
+    let attempts = lab.details("t")["attempts"].as_array().unwrap().len();
+    assert_eq!(attempts, 1, "read before the retry, perhaps");
+    lab.see(10.0, stored);
+    lab.task_event(6.0, "received", json!({"retries": 1}));
+    lab.task_event(9.0, "succeeded", json!({"result": "3"}));
+    let details = lab.details("t");
+    assert_eq!(details["attempts"].as_array().unwrap().len(), 2);
+    assert_eq!((&details["state"], details.get("exception")), (&json!("SUCCESS"), None));
+}
+
+#[test]
 fn an_extended_result_alone_makes_a_row() {
     let mut lab = Lab::new();
     lab.see(
