@@ -299,6 +299,8 @@ impl State {
         let relatives = relatives.iter().map(|other| other.relative_of(&task)).collect();
         let mut details = task.details(full, self.max_retries(&task), position, relatives);
         details.row = self.linked(details.row);
+        let waits_in = details.row.queue.filter(|_| task.place == Some(task::Place::Queue));
+        details.consumers = waits_in.and_then(|queue| self.consumers_of(queue));
         Some(tell(details))
     }
 

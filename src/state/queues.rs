@@ -164,6 +164,11 @@ impl State {
         }
     }
 
+    /// How many workers consume from a queue, where that is known.
+    pub(super) fn consumers_of(&self, queue: &str) -> Option<u64> {
+        self.queues.get(queue)?.workers.as_ref().map(|workers| workers.len() as u64)
+    }
+
     /// The queues that are shown, each under its own name.
     pub(super) fn shown_queues(&self) -> impl Iterator<Item = &Queue> {
         self.queues.values().filter(|queue| queue.is_row())

@@ -4,6 +4,7 @@ local ask = require("lazycelery.act.ask")
 local format = require("lazycelery.format")
 local job = require("lazycelery.act.job")
 local outcome = require("lazycelery.act.outcome")
+local sources = require("lazycelery.source")
 local subject = require("lazycelery.act.subject")
 local text = require("lazycelery.text")
 
@@ -13,15 +14,6 @@ local METHOD = "task/retry"
 
 --- Of many tasks, those whose arguments are shown as their texts read.
 local READ_SHOWN = 20
-
---- Where arguments come from.
-local sources = {
-  queue = "exact, from its message, seen in its queue",
-  unacked = "exact, from its message, seen in a worker's hands",
-  backend = "exact, from the result backend",
-  given = "as given",
-  repr = "read from a text made for people: not exact",
-}
 
 --- What one that is sent again no longer has.
 local ties = {
@@ -77,7 +69,7 @@ local function describe(page, one)
   else
     page:field("arguments", "too long to be shown here, or no JSON", "LazyCeleryDim")
   end
-  page:field("source", sources[one.source] or one.source, inexact and "LazyCeleryWarn" or nil)
+  page:field("source", sources.sendable(one.source), inexact and "LazyCeleryWarn" or nil)
   for i, tie in ipairs(one.dropped) do
     page:field(i == 1 and "without" or "", ties[tie] or tie, "LazyCeleryWarn")
   end
@@ -99,7 +91,7 @@ local function summarise(page, sent)
     count(("%s to %s"):format(one.name, one.queue), "LazyCeleryName")
   end
   for _, one in ipairs(sent) do
-    count(sources[one.source] or one.source, one.source == "repr" and "LazyCeleryWarn" or nil)
+    count(sources.sendable(one.source), one.source == "repr" and "LazyCeleryWarn" or nil)
   end
   for _, one in ipairs(sent) do
     for _, tie in ipairs(one.dropped) do

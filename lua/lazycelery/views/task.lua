@@ -1,5 +1,6 @@
 --- One task: its timeline, arguments, outcome, traceback, workflow and message.
 local format = require("lazycelery.format")
+local sources = require("lazycelery.source")
 local state = require("lazycelery.state")
 local text = require("lazycelery.text")
 local timeline = require("lazycelery.timeline")
@@ -8,27 +9,11 @@ local LOCATION_CELLS, FUNCTION_CELLS, STATE_CELLS = 44, 24, 11
 --- The code of a frame is what one looks for: the path gives way to it, down to its last folders.
 local CODE_CELLS, LEAST_LOCATION = 26, 22
 
---- Where a value is from, and whether it is exact.
-local sources = {
-  event = "from the events",
-  queue = "from the message in its queue",
-  unacked = "from the message, not acknowledged",
-  inspect = "as the worker says",
-  backend = "from the result backend",
-  worker = "as its worker consumes only this queue",
-}
-
 ---@param row table
 ---@param field string
 ---@return string?
 local function source_of(row, field)
-  local source = row.sources and row.sources[field]
-  if source == "queue" and row.place ~= "queue" then
-    return "from its message, read while it waited"
-  elseif source == "unacked" and row.place == "done" then
-    return "from its message, read before it was acknowledged"
-  end
-  return source and (sources[source] or source)
+  return sources.words(row.sources and row.sources[field])
 end
 
 --- Why a task has no name: what was seen of it does not tell.
@@ -44,6 +29,29 @@ local function nameless(page, row)
       and "Only its result was seen: a name stands there with result_extended only."
   if why then
     page:head({ { why, "LazyCeleryDim" } })
+  end
+end
+
+--- What a task that does not run yet waits for.
+---@param page lazycelery.Page
+---@param row table
+---@param context lazycelery.Context
+local function waits(page, row, context)
+  if row.place == "queue" and row.consumers == 0 then
+    local words = ("No worker reads %s: it waits until one does."):format(row.queue)
+    page:head({ { words, "LazyCeleryWarn" } })
+  elseif row.place == "queue" and row.consumers then
+    local readers = row.consumers == 1 and "1 worker reads"
+      or format.count(row.consumers) .. " workers read"
+    page:head({ { ("Waits for a worker: %s %s."):format(readers, row.queue), "LazyCeleryDim" } })
+  elseif row.place == "reserved" and not row.orphaned then
+    local who = row.worker or "Its worker"
+    page:head({ { who .. " holds it until it has a place free.", "LazyCeleryDim" } })
+  elseif row.place == "scheduled" and row.eta and not row.orphaned then
+    local left = row.eta - context:now()
+    local due = left > 0 and ("Runs in %s."):format(format.duration(left))
+      or "Due: its worker runs it when it has a place free."
+    page:head({ { due, "LazyCeleryBusy" } })
   end
 end
 
@@ -93,11 +101,12 @@ local function head(page, row, context)
       page:head(chunks, { task = link[2], id = link[2] })
     end
   end
+  waits(page, row, context)
   for _, place in ipairs(row.also or {}) do
-    local where = place.queue or place.worker or ""
-    page:head({
-      { ("Also %s %s: the same uuid twice."):format(place.place or "", where), "LazyCeleryWarn" },
-    })
+    local words = row.state == "REVOKED"
+        and "Its message still waits in %s: a worker that was told drops it."
+      or "A message of this id waits in %s as well: it would run, too."
+    page:head({ { words:format(place.queue), "LazyCeleryWarn" } })
   end
 end
 
@@ -210,10 +219,7 @@ local function arguments(page, row)
     or row.args_cut and "cut: a text made for reading"
     or row.args and "a text made for reading, not exact"
     or nil
-  local parts = vim.tbl_filter(function(part)
-    return part ~= nil
-  end, { how, from })
-  page:section("Arguments", table.concat(parts, ", "))
+  page:section("Arguments", how and from and how .. ", " .. from or how or from)
   value(page, row, "args")
   value(page, row, "kwargs")
 end
@@ -224,7 +230,9 @@ local function result(page, row)
   if not row.result and not row.result_json then
     return
   end
-  page:section("Result", (row.result_json and "exact, " or "") .. (source_of(row, "result") or ""))
+  local exact = row.result_json and "exact"
+  local from = source_of(row, exact and "result_json" or "result")
+  page:section("Result", exact and from and exact .. ", " .. from or exact or from)
   value(page, row, "result")
 end
 

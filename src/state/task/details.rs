@@ -22,6 +22,9 @@ pub struct TaskDetails<'a> {
     /// In its queue, 0 is next, at the last look at its head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
+    /// Workers that read the queue it waits in, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumers: Option<u64>,
     /// Field → where it came from.
     pub sources: BTreeMap<&'static str, Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,7 +146,7 @@ pub struct AlsoAt<'a> {
 
 impl Task {
     /// Everything memory holds of it, large texts only where `full`. `position` and `workflow` are
-    /// known outside of the record.
+    /// known outside of the record, and so is who reads its queue.
     pub fn details<'a>(
         &'a self,
         full: bool,
@@ -161,6 +164,7 @@ impl Task {
         TaskDetails {
             row: self.row(max_retries),
             position,
+            consumers: None,
             sources: self.sources(),
             args_json,
             args_bytes,

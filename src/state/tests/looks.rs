@@ -27,12 +27,19 @@ fn a_waiting_message_is_a_pending_task() {
     assert_eq!(row.get("received"), None);
     let details = lab.details("b");
     assert_eq!(details["position"], json!(1));
+    assert_eq!(details.get("consumers"), None, "no worker was heard");
     assert_eq!(details["args_json"], "[1]");
     assert_eq!(details["sources"]["args_json"], "queue");
     let revision = lab.state.revision();
     lab.see(3.0, head("celery", &["a", "b"], true));
     assert_eq!(lab.task("b")["seen"], json!(1.0), "reading the same again does not move it");
     assert_eq!(lab.state.revision(), revision);
+    lab.inspect(4.0, "w1@lab", json!({"active_queues": [{"name": "high"}]}));
+    assert_eq!(lab.details("b")["consumers"], json!(0));
+    lab.inspect(5.0, "w1@lab", json!({"active_queues": [{"name": "high"}, {"name": "celery"}]}));
+    assert_eq!(lab.details("b")["consumers"], json!(1));
+    lab.task_event(6.0, "received", json!({"uuid": "b"}));
+    assert_eq!(lab.details("b").get("consumers"), None, "it waits no more");
 }
 
 #[test]

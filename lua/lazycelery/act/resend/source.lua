@@ -1,19 +1,13 @@
 --- Where a draft comes from: the task that is to be sent again, as exactly as it is known, or nothing
 --- but a name. Arguments cross as the text that they are.
 local client = require("lazycelery.client")
+local sources = require("lazycelery.source")
 
 local M = {}
 
 local PATIENCE_S = 60
 --- Bytes of a text for reading that stand in a remark.
 local REMARK_BYTES = 2000
-
---- Where an exact text is from.
-local sources = {
-  queue = "exact, from its message",
-  unacked = "exact, from its message, not acknowledged",
-  backend = "exact, from the result backend",
-}
 
 --- A value of the task, or why there is none.
 ---@param found lazycelery.TaskDraft
@@ -24,7 +18,7 @@ local function arguments(found, row, name)
   if exact then
     found.values[name] = exact
     local source = row.sources and (row.sources[name .. "_json"] or row.sources.args_json)
-    found.remarks[name] = { sources[source] or "exact" }
+    found.remarks[name] = { sources.sendable(source) }
     return
   end
   local shown = row[name]
