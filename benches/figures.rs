@@ -2,7 +2,8 @@
 //! state on one thread, and over a real Redis against a reader that decodes nothing, in one run.
 //!
 //! `--quick` takes a hundredth of the events: to try this program, not to measure. `--events`,
-//! `--scale`, `--export` and `--manners` take the first table or those of the modules alone.
+//! `--scale`, `--search`, `--export` and `--manners` take the first table, those of the modules or a
+//! part of one alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -74,6 +75,9 @@ fn main() {
     }
     if is("--scale") {
         return scale::measure(MANY / shorter);
+    }
+    if is("--search") {
+        return scale::search(MANY / shorter);
     }
     events(tasks);
     scale::measure(MANY / shorter);

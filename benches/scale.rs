@@ -34,8 +34,7 @@ pub fn measure(most: usize) {
             weigh_apart(kind, tasks, arguments);
         }
     }
-    println!("\n| figure | tasks | p50 ms | max ms | |");
-    println!("|---|--:|--:|--:|---|");
+    head();
     for tasks in [most / 100, most / 10, most] {
         let state = filled(tasks, 0, 1 << 40);
         pages(&state, tasks);
@@ -45,7 +44,7 @@ pub fn measure(most: usize) {
         }
     }
     completions(&named(most / 20), most / 20, "as many names");
-    search(most);
+    searches(most);
     through(most, 64 << 20);
 }
 
@@ -220,8 +219,14 @@ fn feed(mut state: State, tasks: usize) {
     }
 }
 
+/// Searches for texts alone, as a table.
+pub fn search(tasks: usize) {
+    head();
+    searches(tasks);
+}
+
 /// The first look at all texts, and the next ones.
-fn search(tasks: usize) {
+fn searches(tasks: usize) {
     let mut state = filled(tasks, SEARCHED - 70, 1 << 40);
     for (name, filter) in [
         ("a word that few have", "customer-42"),
@@ -264,6 +269,11 @@ fn times(count: usize, mut work: impl FnMut()) -> Vec<Duration> {
         began.elapsed()
     });
     taken.collect()
+}
+
+fn head() {
+    println!("\n| figure | tasks | p50 ms | max ms | |");
+    println!("|---|--:|--:|--:|---|");
 }
 
 fn row(name: &str, tasks: usize, mut taken: Vec<Duration>, remark: &str) {

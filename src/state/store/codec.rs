@@ -144,12 +144,7 @@ impl<'a> Bytes<'a> {
         std::str::from_utf8(self.slice()).unwrap_or_default()
     }
 
-    /// A fact whose value is a text, where it stands.
-    pub fn text_fact(&mut self) -> Option<&'a str> {
-        (self.byte() > 0).then(|| self.text())
-    }
-
-    /// The bytes of such a text.
+    /// A fact whose value is a text: the bytes of that.
     pub fn slice_fact(&mut self) -> Option<&'a [u8]> {
         (self.byte() > 0).then(|| self.slice())
     }

@@ -1,6 +1,7 @@
 //! Packed records one behind the other, in segments. A record is never changed: its next version is
-//! appended, and the old one is dead room until its segment is emptied. So whoever read up to the
-//! end needs to read only what is appended since. Knows slots and bytes, not what they mean.
+//! appended, and the old one is marked as dead, room that is held until its segment is emptied. So
+//! whoever read up to the end needs to read only what is appended since. Knows slots and bytes, not
+//! what they mean.
 
 /// Bytes of a segment; a larger record has one of its own.
 const SEGMENT: usize = 256 << 10;
@@ -11,6 +12,9 @@ const SLACK: usize = 2;
 
 /// What stands before each record: its slot and its length.
 const HEAD: usize = 8;
+
+/// The slot of a record that is dead.
+const DEAD: u32 = u32::MAX;
 
 /// Where a record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,7 +95,7 @@ impl Log {
     /// The record there is dead.
     pub fn release(&mut self, at: At) {
         let segment = &mut self.segments[at.segment as usize];
-        let room = HEAD + segment.record(at.offset as usize).1.len();
+        let room = segment.kill(at.offset as usize);
         segment.live -= room;
         self.live -= room;
         if segment.live == 0 && self.tail != Some(at.segment) {
@@ -105,9 +109,9 @@ impl Log {
         self.free.push(id);
     }
 
-    /// Empties the deadest segment where too much is dead. `moved` is told of every live record's
-    /// new place, and answers whether it was live: whether it stood at the old one.
-    pub fn compact(&mut self, mut moved: impl FnMut(u32, At, &mut dyn FnMut() -> At)) {
+    /// Empties the deadest segment where too much is dead; `moved` is told where each live record of it
+    /// stands now.
+    pub fn compact(&mut self, mut moved: impl FnMut(u32, At)) {
         if 7 * self.held <= 8 * self.live + 7 * SLACK * SEGMENT {
             return;
         }
@@ -117,12 +121,8 @@ impl Log {
         let segment = std::mem::take(&mut self.segments[deadest as usize]);
         self.held -= segment.bytes.capacity();
         self.live -= segment.live;
-        let mut offset = 0;
-        while offset < segment.bytes.len() {
-            let (slot, record) = segment.record(offset);
-            let at = At { segment: deadest, offset: offset as u32 };
-            moved(slot, at, &mut || self.append(slot, record));
-            offset += HEAD + record.len();
+        for (slot, record) in segment.records(0) {
+            moved(slot, self.append(slot, record));
         }
         self.free.push(deadest);
     }
@@ -135,22 +135,21 @@ impl Log {
         })
     }
 
-    /// Everything appended since `mark`, dead or not: each record with its slot and place.
-    pub fn since(&self, mark: Mark) -> impl Iterator<Item = (u32, At, &[u8])> {
-        let newer = self.segments.iter().zip(0..).filter(move |(segment, _)| {
+    /// Everything appended since `mark` that is not dead: each record with its slot.
+    pub fn since(&self, mark: Mark) -> impl Iterator<Item = (u32, &[u8])> {
+        let newer = self.segments.iter().filter(move |segment| {
             segment.serial > mark.serial
                 || (segment.serial == mark.serial && segment.bytes.len() > mark.offset)
         });
-        newer.flat_map(move |(segment, id)| {
-            let from = if segment.serial == mark.serial { mark.offset } else { 0 };
-            segment.records(id, from)
+        newer.flat_map(move |segment| {
+            segment.records(if segment.serial == mark.serial { mark.offset } else { 0 })
         })
     }
 
-    /// Of everything, dead or not, one of so many shares.
-    pub fn share(&self, share: usize, of: usize) -> impl Iterator<Item = (u32, At, &[u8])> {
-        let segments = self.segments.iter().zip(0..).skip(share).step_by(of);
-        segments.flat_map(|(segment, id)| segment.records(id, 0))
+    /// Of everything that is not dead, one of so many shares.
+    pub fn share(&self, share: usize, of: usize) -> impl Iterator<Item = (u32, &[u8])> {
+        let segments = self.segments.iter().skip(share).step_by(of);
+        segments.flat_map(|segment| segment.records(0))
     }
 }
 
@@ -169,15 +168,25 @@ impl Segment {
         (slot, self.bytes.get(start..start + length).unwrap_or_default())
     }
 
-    fn records(&self, id: u32, from: usize) -> impl Iterator<Item = (u32, At, &[u8])> {
+    /// Marks the record there as dead; answers the bytes that it takes.
+    fn kill(&mut self, offset: usize) -> usize {
+        let room = HEAD + self.record(offset).1.len();
+        if let Some(slot) = self.bytes.get_mut(offset..offset + size_of_val(&DEAD)) {
+            slot.copy_from_slice(&DEAD.to_le_bytes());
+        }
+        room
+    }
+
+    /// The records from there on that are not dead.
+    fn records(&self, from: usize) -> impl Iterator<Item = (u32, &[u8])> {
         let mut offset = from;
-        std::iter::from_fn(move || {
+        let all = std::iter::from_fn(move || {
             (offset < self.bytes.len()).then(|| {
                 let (slot, record) = self.record(offset);
-                let at = At { segment: id, offset: offset as u32 };
                 offset += HEAD + record.len();
-                (slot, at, record)
+                (slot, record)
             })
-        })
+        });
+        all.filter(|(slot, _)| *slot != DEAD)
     }
 }

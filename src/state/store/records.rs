@@ -141,13 +141,11 @@ impl Records {
     /// Frees a piece of the room that dead records take, where it is too much.
     pub fn compact(&mut self) {
         let Records { log, chunks, .. } = self;
-        log.compact(|slot, at, append| {
+        log.compact(|slot, at| {
             let chunk = chunks.get_mut(slot as usize / CHUNK);
             let head = chunk.and_then(|chunk| chunk.heads.get_mut(slot as usize % CHUNK));
-            if let Some(head) = head.and_then(Option::as_mut)
-                && head.at == at
-            {
-                head.at = append();
+            if let Some(head) = head.and_then(Option::as_mut) {
+                head.at = at;
             }
         });
     }

@@ -14,12 +14,55 @@ use std::sync::Arc;
 /// Columns of the texts that a record begins with, in the order of [`Task::pass_texts`].
 const TEXTS: [&str; 4] = ["args", "kwargs", "result", "exception"];
 
-/// One of these texts, out of a record alone: the outer `None` is for any other column.
-pub fn text_of<'a>(record: &'a [u8], column: &str) -> Option<Option<&'a [u8]>> {
-    let place = TEXTS.iter().position(|text| *text == column)?;
-    let mut bytes = Bytes(record);
-    bytes.slice();
-    Some((0..=place).map(|_| bytes.slice_fact()).last().flatten())
+/// A record alone, without its head: the texts that it begins with.
+#[derive(Clone, Copy)]
+pub struct Texts<'a>(pub &'a [u8]);
+
+impl<'a> Texts<'a> {
+    /// Whether this is one of their columns.
+    pub fn has(column: &str) -> bool {
+        TEXTS.contains(&column)
+    }
+
+    /// The bytes of a column's text.
+    pub fn get(self, column: &str) -> Option<&'a [u8]> {
+        let place = TEXTS.iter().position(|text| *text == column)?;
+        self.all().nth(place).flatten()
+    }
+
+    fn cell(self, column: &str) -> Option<Cell<'a>> {
+        self.get(column).map(|text| Cell::Text(std::str::from_utf8(text).unwrap_or_default()))
+    }
+
+    /// The id, where it is no UUID: those stand in heads.
+    pub fn id(self) -> Option<&'a [u8]> {
+        Some(Bytes(self.0).slice()).filter(|id| !id.is_empty())
+    }
+
+    /// Is any of them such a one? They are bytes: to find out takes no more than a look at each, mostly.
+    pub fn any(self, test: impl Fn(&[u8]) -> bool) -> bool {
+        self.all().flatten().any(test)
+    }
+
+    fn all(self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        let mut bytes = Bytes(self.0);
+        bytes.slice();
+        TEXTS.iter().map(move |_| bytes.slice_fact())
+    }
+}
+
+impl Record for Texts<'_> {
+    fn key(&self) -> &str {
+        ""
+    }
+
+    fn revision(&self) -> u64 {
+        0
+    }
+
+    fn field(&self, name: &str) -> Option<Cell<'_>> {
+        self.cell(name)
+    }
 }
 
 /// One task.
@@ -66,27 +109,6 @@ impl<'a> Row<'a> {
         (id != NONE).then(|| Cell::Text(self.names.text(id)))
     }
 
-    /// One of the texts that come first, by its place among them.
-    fn text(&self, place: usize) -> Option<Cell<'_>> {
-        let mut bytes = self.bytes();
-        for _ in 0..place {
-            bytes.slice_fact();
-        }
-        bytes.text_fact().map(Cell::Text)
-    }
-
-    /// Is any of the texts that come first, or the id, such a one? They are bytes: to find out takes
-    /// no more than a look at each, mostly.
-    pub fn any_text(&self, test: impl Fn(&[u8]) -> bool) -> bool {
-        let mut bytes = self.bytes();
-        let mut texts = TEXTS.iter().filter_map(|_| bytes.slice_fact());
-        texts.any(&test)
-            || match self.id() {
-                Key::Uuid(uuid) => test(&written(uuid.get())),
-                Key::Text(id) => test(id.as_bytes()),
-            }
-    }
-
     /// A task of which nothing is known but the numbers.
     fn numbers(&self) -> Task {
         let mut task = Task::new(Arc::default());
@@ -129,10 +151,7 @@ impl Record for Row<'_> {
             "name" => self.name(values.name),
             "queue" => self.name(values.queue),
             "worker" => self.name(values.worker),
-            "args" => self.text(0),
-            "kwargs" => self.text(1),
-            "result" => self.text(2),
-            "exception" => self.text(3),
+            "args" | "kwargs" | "result" | "exception" => Texts(self.record).cell(name),
             "sent" | "received" | "started" | "succeeded" | "failed" | "retried" | "revoked"
             | "rejected" | "eta" | "expires" | "runtime" | "retries" => {
                 match self.numbers().field(name) {

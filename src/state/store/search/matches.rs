@@ -6,8 +6,8 @@ use super::super::Store;
 use super::super::facets::NONE;
 use super::super::head::drawn_word;
 use super::super::key::Key;
-use super::super::log::{At, Mark};
-use super::super::row::{Row, text_of};
+use super::super::log::Mark;
+use super::super::row::Texts;
 use crate::state::filter::{Filter, Pattern, Term, Test, Verdict};
 use crate::state::observation::Micros;
 use roaring::{MultiOps, RoaringBitmap};
@@ -203,10 +203,8 @@ impl Store {
         if judged.mark == Mark::default() {
             judged.said = judge.everything();
         } else {
-            for (slot, at, _) in self.records.log.since(judged.mark) {
-                if let Some(verdict) = judge.verdict(slot, at) {
-                    judged.said.set(slot, verdict);
-                }
+            for (slot, record) in self.records.log.since(judged.mark) {
+                judged.said.set(slot, judge.verdict(slot, record));
             }
         }
         judged.mark = self.records.log.end();
@@ -229,28 +227,32 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Whether a look at a record alone leaves it open that the term says yes, or nothing. Its head is
-    /// elsewhere, so reading that for each of many records takes longer than reading the records.
+    /// Whether a look at a record's bytes leaves it open that the term says yes, or nothing.
     fn is_open(&self, record: &[u8]) -> bool {
         match (&self.word, &self.term.test) {
             _ if self.term.negated => true,
             (Some(word), _) => word.id || word.pattern.may_stand_in(record),
-            (None, Test::Text(field, patterns)) => match text_of(record, field.columns[0]) {
-                Some(Some(text)) => patterns.iter().any(|pattern| pattern.may_match(text)),
-                _ => true,
+            (None, Test::Text(field, patterns)) => match Texts(record).get(field.columns[0]) {
+                Some(text) => patterns.iter().any(|pattern| pattern.may_match(text)),
+                None => true,
             },
             _ => true,
         }
     }
 
-    /// What is said of the record that stands there; nothing where it is dead.
-    fn verdict(&self, slot: u32, at: At) -> Option<Verdict> {
-        let row =
-            self.store.records.row(slot, &self.store.names).filter(|row| row.head.at == at)?;
-        Some(match &self.word {
-            Some(word) => word.verdict(slot, &row),
-            None => self.term.verdict(&row, self.now),
-        })
+    /// What is said of a task and its record. Its head is elsewhere: to fetch that for each of many
+    /// records takes longer than to read the records, so it is asked for only where they do not tell.
+    fn verdict(&self, slot: u32, record: &[u8]) -> Verdict {
+        match (&self.word, &self.term.test) {
+            (Some(word), _) => word.verdict(self.store, slot, record),
+            (None, Test::Text(field, _)) if field.columns.iter().all(|text| Texts::has(text)) => {
+                self.term.verdict(&Texts(record), self.now)
+            }
+            _ => match self.store.records.row(slot, &self.store.names) {
+                Some(row) => self.term.verdict(&row, self.now),
+                None => Verdict::No,
+            },
+        }
     }
 
     /// What is said of all rows, by as many threads as can run.
@@ -277,14 +279,14 @@ impl Judge<'_> {
 
     fn share(&self, share: usize, of: usize) -> Said {
         let (mut yes, mut undecided) = (Vec::new(), Vec::new());
-        for (slot, at, record) in self.store.records.log.share(share, of) {
+        for (slot, record) in self.store.records.log.share(share, of) {
             if !self.is_open(record) {
                 continue;
             }
-            match self.verdict(slot, at) {
-                Some(Verdict::Yes) => yes.push(slot),
-                Some(Verdict::Undecided) => undecided.push(slot),
-                Some(Verdict::No) | None => {}
+            match self.verdict(slot, record) {
+                Verdict::Yes => yes.push(slot),
+                Verdict::Undecided => undecided.push(slot),
+                Verdict::No => {}
             }
         }
         let [yes, undecided] = [yes, undecided].map(|mut slots| {
@@ -312,7 +314,7 @@ impl<'a> Word<'a> {
         let mut by_value = RoaringBitmap::new();
         for column in *columns {
             let drawn = *column == "drawn";
-            // The other columns are what [`Row::any_text`] looks at.
+            // The other columns are the id and what [`Texts`] has.
             let Some((facet, _)) = store.facet(if drawn { "state" } else { column }) else {
                 continue;
             };
@@ -327,9 +329,14 @@ impl<'a> Word<'a> {
         Some(Word { pattern, negated: term.negated, by_value, id })
     }
 
-    fn verdict(&self, slot: u32, row: &Row<'_>) -> Verdict {
-        let holds =
-            self.by_value.contains(slot) || row.any_text(|text| self.pattern.matches_bytes(text));
+    fn verdict(&self, store: &Store, slot: u32, record: &[u8]) -> Verdict {
+        let in_id = || match self.id {
+            true => store.records.key(slot).is_some_and(|id| self.pattern.matches(&id.text())),
+            false => Texts(record).id().is_some_and(|id| self.pattern.matches_bytes(id)),
+        };
+        let holds = self.by_value.contains(slot)
+            || Texts(record).any(|text| self.pattern.matches_bytes(text))
+            || in_id();
         if holds == self.negated { Verdict::No } else { Verdict::Yes }
     }
 }
