@@ -10,7 +10,7 @@ use crate::celery::TaskMeta;
 use crate::error::{Error, Result};
 use crate::message::Cut;
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Cmd, FromRedisValue, RedisError, Value};
+use ::redis::{Cmd, FromRedisValue, Pipeline, RedisError, Value};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -22,6 +22,9 @@ const SCAN: usize = 1_000;
 
 /// Bytes that one read asks for; a single value may be larger.
 const READ: usize = 256 << 10;
+
+/// Most values are shorter than this, and read at once.
+const SHORT: usize = 1 << 10;
 
 /// Bytes that are read of each end of a value that is too large.
 const END: usize = 4 << 10;
@@ -47,6 +50,65 @@ impl ResultBackend for Redis {
     }
 
     async fn get(&self, uuids: &[String], cut: usize) -> Result<Vec<Option<Stored>>> {
+        let mut stored = Vec::with_capacity(uuids.len());
+        let mut left = Vec::new();
+        for chunk in uuids.chunks(READ / SHORT) {
+            for (uuid, beginning) in chunk.iter().zip(self.beginnings(chunk).await?) {
+                match beginning {
+                    Ok(none) if none.is_empty() => stored.push(None),
+                    Ok(whole) if whole.len() < SHORT && whole.len() <= cut => {
+                        stored.push(Some(TaskMeta::decode(uuid, &whole)));
+                    }
+                    Ok(_) | Err(_) => {
+                        left.push(stored.len());
+                        stored.push(None);
+                    }
+                }
+            }
+        }
+        let uuids: Vec<String> = left.iter().map(|&at| uuids[at].clone()).collect();
+        for (at, long) in left.into_iter().zip(self.measured(&uuids, cut).await?) {
+            stored[at] = long;
+        }
+        Ok(stored)
+    }
+
+    async fn scan(&self, cursor: u64) -> Result<(u64, Vec<String>)> {
+        let mut scan = ::redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(self.names.pattern()).arg("COUNT").arg(SCAN);
+        let (next, keys): (u64, Vec<Vec<u8>>) = self.ask("SCAN", &scan).await?;
+        Ok((next, keys.iter().filter_map(|key| self.names.uuid(key)).collect()))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.ask("PING", &::redis::cmd("PING")).await
+    }
+
+    async fn subscribe(&self) -> Result<Box<dyn Stores>> {
+        let pattern = self.names.pattern();
+        let subscriber = Subscriber::connect(&self.server, &[pattern]).await;
+        let subscriber = subscriber.map_err(of_backend)?;
+        Ok(Box::new(Published { subscriber, names: self.names.clone(), messages: Vec::new() }))
+    }
+}
+
+impl Redis {
+    async fn ask<T: FromRedisValue>(&self, operation: &str, command: &Cmd) -> Result<T> {
+        let asked = command.query_async(&mut self.commands.clone()).await;
+        asked.map_err(|error| refused(operation, &error))
+    }
+
+    /// The beginning of every value, all of a short one; empty where there is none.
+    async fn beginnings(&self, uuids: &[String]) -> Result<Vec<Result<Vec<u8>, String>>> {
+        let mut pipe = ::redis::pipe();
+        for uuid in uuids {
+            pipe.cmd("GETRANGE").arg(self.names.key(uuid)).arg(0).arg(SHORT - 1);
+        }
+        Ok(self.each("GETRANGE", pipe).await?.into_iter().map(read).collect())
+    }
+
+    /// Values that may be long: each is read once its size is known.
+    async fn measured(&self, uuids: &[String], cut: usize) -> Result<Vec<Option<Stored>>> {
         let sizes = self.sizes(uuids).await?;
         let mut stored: Vec<Option<Stored>> = sizes
             .iter()
@@ -79,43 +141,15 @@ impl ResultBackend for Redis {
         Ok(stored)
     }
 
-    async fn scan(&self, cursor: u64) -> Result<(u64, Vec<String>)> {
-        let mut scan = ::redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(self.names.pattern()).arg("COUNT").arg(SCAN);
-        let (next, keys): (u64, Vec<Vec<u8>>) = self.ask("SCAN", &scan).await?;
-        Ok((next, keys.iter().filter_map(|key| self.names.uuid(key)).collect()))
-    }
-
-    async fn ping(&self) -> Result<()> {
-        self.ask("PING", &::redis::cmd("PING")).await
-    }
-
-    async fn subscribe(&self) -> Result<Box<dyn Stores>> {
-        let pattern = self.names.pattern();
-        let subscriber = Subscriber::connect(&self.server, &[pattern]).await;
-        let subscriber = subscriber.map_err(of_backend)?;
-        Ok(Box::new(Published { subscriber, names: self.names.clone(), messages: Vec::new() }))
-    }
-}
-
-impl Redis {
-    async fn ask<T: FromRedisValue>(&self, operation: &str, command: &Cmd) -> Result<T> {
-        let asked = command.query_async(&mut self.commands.clone()).await;
-        asked.map_err(|error| refused(operation, &error))
-    }
-
     /// The two ends of values that are not read; empty where they may not be.
     async fn ends(&self, uuids: impl Iterator<Item = &String>) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let mut pipe = ::redis::pipe();
-        pipe.ignore_errors();
         for uuid in uuids {
             let key = self.names.key(uuid);
             pipe.cmd("GETRANGE").arg(&key).arg(0).arg(END - 1);
             pipe.cmd("GETRANGE").arg(&key).arg(format!("-{END}")).arg(-1);
         }
-        let asked: ::redis::RedisResult<Vec<Value>> =
-            pipe.query_async(&mut self.commands.clone()).await;
-        let values = asked.map_err(|error| refused("GETRANGE", &error))?;
+        let values = self.each("GETRANGE", pipe).await?;
         let bytes = |value: &Value| Vec::from_redis_value(value.clone()).unwrap_or_default();
         Ok(values.chunks_exact(2).map(|ends| (bytes(&ends[0]), bytes(&ends[1]))).collect())
     }
@@ -127,22 +161,24 @@ impl Redis {
             return Ok(Vec::new());
         }
         let mut pipe = ::redis::pipe();
-        pipe.ignore_errors();
         for uuid in uuids {
             pipe.cmd("STRLEN").arg(self.names.key(uuid));
         }
-        let asked: ::redis::RedisResult<Vec<Value>> =
-            pipe.query_async(&mut self.commands.clone()).await;
-        let values = asked.map_err(|error| refused("STRLEN", &error))?;
-        Ok(values.into_iter().map(size).collect())
+        Ok(self.each("STRLEN", pipe).await?.into_iter().map(read).collect())
+    }
+
+    /// What each command of a pipeline is answered. One that is refused costs its own answer alone.
+    async fn each(&self, operation: &str, mut pipe: Pipeline) -> Result<Vec<Value>> {
+        let asked = pipe.ignore_errors().query_async(&mut self.commands.clone()).await;
+        asked.map_err(|error| refused(operation, &error))
     }
 }
 
-fn size(value: Value) -> Result<usize, String> {
+fn read<T: FromRedisValue>(value: Value) -> Result<T, String> {
     if let Value::ServerError(error) = value {
         return Err(client::reason(&error.into()));
     }
-    usize::from_redis_value(value).map_err(|error| error.to_string())
+    T::from_redis_value(value).map_err(|error| error.to_string())
 }
 
 /// Runs of places whose values together fit [`READ`]; a larger one stands alone. What is absent,

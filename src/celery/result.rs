@@ -110,7 +110,7 @@ impl TaskMeta {
             ..TaskMeta::default()
         };
         meta.add_children(&fields.value("children"));
-        meta.explain(&fields.value("result"));
+        meta.explain(&fields);
         Ok(meta)
     }
 
@@ -130,14 +130,17 @@ impl TaskMeta {
     }
 
     /// What `result` says of a state that is no success.
-    fn explain(&mut self, result: &Value) {
+    fn explain(&mut self, fields: &Fields<'_>) {
         match self.status.as_str() {
             "STARTED" => {
+                let result = fields.value("result");
                 self.pid = result["pid"].as_i64();
                 let worker = result["hostname"].as_str().map(str::to_owned);
                 self.worker = self.worker.take().or(worker);
             }
-            "FAILURE" | "RETRY" | "REVOKED" => self.exception = exception(result),
+            "FAILURE" | "RETRY" | "REVOKED" => {
+                self.exception = exception(&fields.value("result"));
+            }
             _ => {}
         }
     }
@@ -171,18 +174,25 @@ fn exception(result: &Value) -> Option<String> {
 struct Fields<'a>(Vec<(String, &'a str)>);
 
 impl Fields<'_> {
+    /// A member that is there and not null.
+    fn found(&self, name: &str) -> Option<&str> {
+        let (_, raw) = self.0.iter().rev().find(|(member, _)| member == name)?;
+        (*raw != "null").then_some(raw)
+    }
+
     fn raw(&self, name: &str) -> Option<String> {
-        let found = self.0.iter().rev().find(|(member, _)| member == name)?;
-        (found.1 != "null").then(|| found.1.to_owned())
+        self.found(name).map(str::to_owned)
     }
 
     fn value(&self, name: &str) -> Value {
-        let raw = self.raw(name).unwrap_or_default();
-        json::value(raw.as_bytes()).unwrap_or_default()
+        self.found(name).and_then(|raw| json::value(raw.as_bytes()).ok()).unwrap_or_default()
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.value(name).as_str().map(str::to_owned)
+        match self.value(name) {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Look {
     Roll,
     /// `active` and `stats`.
     Active,
+    /// Which exchanges have bindings: a search through all keys, a little at a time.
+    Search,
     /// Which queues there are.
     Names,
     /// How long they are.
@@ -49,9 +51,10 @@ pub enum Look {
 
 impl Look {
     /// Every kind.
-    pub const ALL: [Look; 7] = [
+    pub const ALL: [Look; 8] = [
         Look::Roll,
         Look::Active,
+        Look::Search,
         Look::Names,
         Look::Depths,
         Look::Heads,
@@ -66,7 +69,7 @@ impl Look {
     /// The shortest time from one look to the next.
     pub fn interval(self) -> Duration {
         Duration::from_secs(match self {
-            Look::Depths => 1,
+            Look::Search | Look::Depths => 1,
             Look::Heads | Look::Unacked => 2,
             Look::Active | Look::Names => 5,
             Look::Roll => 60,
@@ -79,19 +82,20 @@ impl Look {
         match self {
             Look::Roll => "workers",
             Look::Active => "active",
-            Look::Names | Look::Depths => "queues",
+            Look::Search | Look::Names | Look::Depths => "queues",
             Look::Heads => "messages",
             Look::Unacked => "unacked",
             Look::Stored => "results",
         }
     }
 
-    /// The look whose answer it builds on: names come from workers, lengths from names.
-    fn after(self) -> Option<Look> {
+    /// The looks whose answers it builds on: names come from workers and from what the search found so
+    /// far, lengths from names.
+    fn after(self) -> &'static [Look] {
         match self {
-            Look::Names => Some(Look::Roll),
-            Look::Depths | Look::Heads => Some(Look::Names),
-            Look::Roll | Look::Active | Look::Unacked | Look::Stored => None,
+            Look::Names => &[Look::Roll, Look::Search],
+            Look::Depths | Look::Heads => &[Look::Names],
+            Look::Roll | Look::Active | Look::Search | Look::Unacked | Look::Stored => &[],
         }
     }
 
@@ -100,7 +104,9 @@ impl Look {
         match self {
             Look::Roll => true,
             Look::Active => matches!(need, Need::Workers | Need::Tasks),
-            Look::Names => matches!(need, Need::Tasks | Need::Queues | Need::Counts),
+            Look::Search | Look::Names => {
+                matches!(need, Need::Tasks | Need::Queues | Need::Counts)
+            }
             Look::Depths => matches!(need, Need::Queues | Need::Counts),
             Look::Heads => matches!(need, Need::Tasks),
             Look::Unacked => matches!(need, Need::Tasks | Need::Queues | Need::Workers),
@@ -215,10 +221,10 @@ impl Looks {
 
     /// Waits until what this look builds on was through once.
     pub async fn ready(&self, look: Look) {
-        let Some(before) = look.after() else { return };
         loop {
             let finished = self.finished();
-            if self.outcomes()[before as usize].is_some() {
+            let outcomes = *self.outcomes();
+            if look.after().iter().all(|before| outcomes[*before as usize].is_some()) {
                 return;
             }
             finished.await;

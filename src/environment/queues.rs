@@ -1,6 +1,6 @@
 //! What queues there are, how long they are, what waits in them and what workers hold of them.
 
-use super::looks::{REST, Reach};
+use super::looks::{Look, REST, Reach};
 use super::{Connection, Environment};
 use crate::broker::Broker;
 use crate::celery::TaskMessage;
@@ -18,12 +18,13 @@ const HEAD: usize = 1_000;
 /// Bytes that one look may read, over all queues.
 pub(super) const LOOK_BYTES: usize = 8 << 20;
 
-/// Of each look at the names, at most this goes into the search for bindings.
-const SEARCH: Duration = Duration::from_millis(50);
+/// How long one step of the search for bindings takes at most: a first list waits for the first one.
+const STEP: Duration = Duration::from_millis(10);
 
-/// How soon that search begins anew at the latest. Where it is cheap it does sooner: a queue that
-/// nobody consumes is known by nothing else.
-const SEARCH_AGAIN: Duration = Duration::from_secs(600);
+/// How soon that search begins anew at the latest, and at the earliest. Where it is cheap it does soon: a
+/// queue that nobody consumes is known by nothing else.
+const LATEST: Duration = Duration::from_secs(600);
+const EARLIEST: Duration = Duration::from_secs(5);
 
 /// A slow search through the broker's keys for exchanges that have bindings.
 #[derive(Debug, Default)]
@@ -51,22 +52,31 @@ impl Search {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
-    async fn go_on(&self, broker: &dyn Broker) -> Result<Progress> {
+    /// One step; answers whether it tells of more than was known.
+    async fn go_on(&self, broker: &dyn Broker) -> Result<bool> {
         let mut progress = self.progress();
-        let until = Instant::now() + SEARCH;
+        let told = |progress: &Progress| (progress.exchanges.len(), progress.reach());
+        let before = told(&progress);
+        let until = Instant::now() + STEP;
         if progress.through.is_none_or(|at| at.elapsed() >= progress.rest) {
             progress.search(broker, until).await?;
         }
-        let due = progress.swept.is_none_or(|at| at.elapsed() >= SEARCH_AGAIN);
+        let due = progress.swept.is_none_or(|at| at.elapsed() >= LATEST);
         if due && progress.through.is_some() {
             progress.expire(broker, until).await;
         }
-        self.keep(progress.clone());
-        Ok(progress)
+        let more = told(&progress) != before;
+        self.keep(progress);
+        Ok(more)
     }
 }
 
 impl Progress {
+    /// Whether it has been through all keys.
+    fn reach(&self) -> Reach {
+        if self.through.is_some() { Reach::Whole } else { Reach::Part }
+    }
+
     async fn search(&mut self, broker: &dyn Broker, until: Instant) -> Result<()> {
         while Instant::now() < until {
             let began = Instant::now();
@@ -76,7 +86,7 @@ impl Progress {
             self.cursor = cursor;
             if cursor == 0 {
                 self.through = Some(Instant::now());
-                self.rest = (std::mem::take(&mut self.spent) * REST).min(SEARCH_AGAIN);
+                self.rest = (std::mem::take(&mut self.spent) * REST).clamp(EARLIEST, LATEST);
                 break;
             }
         }
@@ -101,12 +111,21 @@ impl Progress {
     }
 }
 
+/// Searches on for exchanges that have bindings; what is found after queues were named is named at once.
+pub(super) async fn search(environment: &Environment, connection: &Connection) -> Result<Reach> {
+    let more = connection.search.go_on(connection.broker.as_ref()).await?;
+    if more && environment.0.looks.through(&[Look::Names]) {
+        return names(environment, connection).await;
+    }
+    Ok(connection.search.progress().reach())
+}
+
 /// Which queues there are: as the configuration says, as workers consume, and as bindings name them
 /// (reference 9.1).
-pub(super) async fn names(environment: &Environment, connection: &Connection) -> Result<()> {
+pub(super) async fn names(environment: &Environment, connection: &Connection) -> Result<Reach> {
     let mut names: BTreeSet<String> = environment.config().queues.iter().cloned().collect();
     let known = environment.read(|state| state.queue_names());
-    let progress = connection.search.go_on(connection.broker.as_ref()).await?;
+    let progress = connection.search.progress();
     let exchanges: BTreeSet<&str> = std::iter::once(environment.config().control_exchange.as_str())
         .chain(known.iter().map(String::as_str))
         .chain(progress.exchanges.iter().map(String::as_str))
@@ -126,9 +145,9 @@ pub(super) async fn names(environment: &Environment, connection: &Connection) ->
     environment.observe(Kind::QueueNames {
         names: names.into_iter().collect(),
         broadcast,
-        exact: progress.through.is_some(),
+        exact: progress.reach() == Reach::Whole,
     });
-    Ok(())
+    Ok(progress.reach())
 }
 
 /// Remote control and events have exchanges and queues too; those carry no tasks.

@@ -315,8 +315,9 @@ async fn look_once(
 ) -> Result<Reach> {
     let looked = match look {
         Look::Unacked => return queues::unacked(environment, connection).await,
+        Look::Search => return queues::search(environment, connection).await,
+        Look::Names => return queues::names(environment, connection).await,
         Look::Roll | Look::Active => workers::look(environment, connection, look).await,
-        Look::Names => queues::names(environment, connection).await,
         Look::Depths => queues::depths(environment, connection).await,
         Look::Heads => queues::heads(environment, connection).await,
         Look::Stored => results::stored(environment).await,

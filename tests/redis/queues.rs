@@ -4,6 +4,7 @@ use super::{rows, wait_for_row};
 use crate::support::celery::{App, CeleryWorker, Options, Sender};
 use crate::support::redis::Redis;
 use crate::support::server::{Feed, Server};
+use crate::support::wait::wait_until;
 use serde_json::{Value, json};
 
 fn messages(server: &mut Server, params: Value) -> Value {
@@ -43,6 +44,23 @@ fn messages_stand_in_the_order_of_execution() {
         (&unknown["code"], &unknown["data"]["kind"]),
         (&json!(-32024), &json!("unknown_queue"))
     );
+}
+
+#[test]
+fn a_queue_among_very_many_keys_is_shown_or_said_to_be_missing() {
+    let redis = Redis::start();
+    let mut sender = Sender::start(&redis, App::Default);
+    sender.send_with("lab.add", json!([1, 2]), json!({ "queue": "parked" }));
+    let fill = "for i=1,60000 do redis.call('SET', 'celery-task-meta-'..i, ARGV[1]) end";
+    redis.command::<()>(&["EVAL", fill, "0", r#"{"status": "SUCCESS", "result": 3}"#]);
+    let mut server = Server::on(&redis);
+    wait_until("the search through all keys", || {
+        let answer = server.call("queue/list", json!({}))?;
+        let shown = answer["rows"].as_array().unwrap().iter().any(|row| row["key"] == "parked");
+        let told = answer["incomplete"] == json!(["queues"]);
+        assert!(shown || told, "{answer}");
+        if told { Err(answer) } else { Ok(()) }
+    });
 }
 
 #[test]
