@@ -429,22 +429,19 @@ impl Worker {
         let Some(life) = life else {
             return (Status::Unknown, "neither a heartbeat nor an answer yet".into());
         };
-        let answers = match &self.replied {
-            Some((_, method)) if self.missed == 0 => Some(format!("it answers `{method}`")),
-            _ => None,
-        };
+        let answered = self.replied.as_ref().filter(|_| self.missed == 0).map(|(_, method)| method);
         let quiet = now - life.max(listening_since);
         let period = self.period();
-        match (beat, answers) {
+        match (beat, answered) {
             (Some(beat), _) if now < beat.max(listening_since) + period => {
                 (Status::Online, "heartbeats arrive".into())
             }
-            (Some(_), Some(answers)) if quiet <= LOST_AFTER => {
-                (Status::Silent, format!("heartbeats stopped; {answers}").into())
+            (Some(_), Some(method)) if quiet <= LOST_AFTER => {
+                (Status::Silent, format!("heartbeats stopped; it answers `{method}`").into())
             }
             // It was never heard to beat: an answer holds until one stays out.
-            (None, Some(answers)) => {
-                (Status::Online, format!("no heartbeats heard; {answers}").into())
+            (None, Some(method)) => {
+                (Status::Online, format!("no heartbeats heard; it answers `{method}`").into())
             }
             (None, None) if self.heard.is_some() && quiet < period && self.missed == 0 => {
                 (Status::Online, "no heartbeats heard; its task events arrive".into())
