@@ -20,7 +20,8 @@ use tokio::runtime::Handle;
 /// The result was an error object.
 const FAILED: u8 = 1;
 
-/// The result lacks what could not be asked in time, or who did not answer.
+/// The result lacks what could not be asked in time, or who did not answer, or tells of what was left
+/// undone.
 const INCOMPLETE: u8 = 3;
 
 /// As shells report a program that SIGINT ended.
@@ -37,6 +38,9 @@ pub struct Call {
     /// Of a subscription, print what follows: one JSON text a line
     #[arg(long)]
     follow: bool,
+    /// Unlock the environment, which is production, for this call
+    #[arg(long, conflicts_with = "follow")]
+    unlock: bool,
 }
 
 fn params(text: &str) -> std::result::Result<Value, String> {
@@ -110,8 +114,19 @@ impl Call {
         let (answers, write) = io::pipe().map_err(broken)?;
         runtime.spawn(serve(read, write, methods, Session::new()));
         listen(runtime, answers, sender).map_err(broken)?;
+        let (mut out, pretty) = (io::stdout().lock(), io::stdout().is_terminal());
+        if self.unlock {
+            writeln!(requests, "{}", self.unlocking()).map_err(broken)?;
+            let mut said = Vec::new();
+            let status = self.answer(&heard, &mut said, pretty);
+            if status != 0 {
+                // Whoever closed our output does not want it.
+                let _ = out.write_all(&said);
+                return Ok(status);
+            }
+        }
         writeln!(requests, "{}", self.request()).map_err(broken)?;
-        Ok(self.answer(&heard, &mut io::stdout().lock(), io::stdout().is_terminal()))
+        Ok(self.answer(&heard, &mut out, pretty))
     }
 
     fn request(&self) -> Value {
@@ -120,6 +135,13 @@ impl Call {
             request["params"] = params.clone();
         }
         request
+    }
+
+    /// What unlocks the environment of the request. Its guards are asked once, as it starts.
+    fn unlocking(&self) -> Value {
+        let environment = self.params.as_ref().and_then(|params| params.get("environment"));
+        let params = json!({ "minutes": 1, "environment": environment });
+        json!({ "jsonrpc": "2.0", "id": 0, "method": "environment/unlock", "params": params })
     }
 
     /// Prints until there is nothing more to print. Whoever closes our output has read enough.
@@ -172,17 +194,26 @@ fn print(out: &mut impl Write, json: &RawValue, pretty: bool) -> io::Result<()> 
 }
 
 fn is_incomplete(result: &RawValue) -> bool {
-    #[derive(Deserialize)]
+    type Items<'a> = Vec<&'a RawValue>;
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Partial<'a> {
         #[serde(borrow)]
         incomplete: Option<&'a RawValue>,
-        #[serde(default, borrow)]
-        missing: Vec<Cow<'a, str>>,
-        #[serde(default)]
         unnamed: u64,
+        #[serde(borrow)]
+        missing: Items<'a>,
+        #[serde(borrow)]
+        refused: Items<'a>,
+        #[serde(borrow)]
+        missed: Items<'a>,
+        #[serde(borrow)]
+        skipped: Items<'a>,
     }
     serde_json::from_str::<Partial>(result.get()).is_ok_and(|partial| {
-        partial.incomplete.is_some() || !partial.missing.is_empty() || partial.unnamed > 0
+        let Partial { incomplete, unnamed, missing, refused, missed, skipped } = partial;
+        let lacking = [missing, refused, missed, skipped].iter().any(|some| !some.is_empty());
+        incomplete.is_some() || unnamed > 0 || lacking
     })
 }
 
@@ -234,7 +265,7 @@ mod tests {
             sender.send(Heard::Message((*message).to_owned())).unwrap();
         }
         sender.send(Heard::End).unwrap();
-        let call = Call { method: "m".into(), params: None, follow };
+        let call = Call { method: "m".into(), params: None, follow, unlock: false };
         let mut out = Vec::new();
         let status = call.answer(&heard, &mut out, pretty);
         (String::from_utf8(out).unwrap(), status)
@@ -263,6 +294,10 @@ mod tests {
             (r#"{"id":1,"result":{"replies":{},"missing":[]}}"#, 0),
             (r#"{"id":1,"result":{"replies":{},"missing":["w\u0031@lab"]}}"#, 3),
             (r#"{"id":1,"result":{"replies":{},"missing":[],"unnamed":1}}"#, 3),
+            (r#"{"id":1,"result":{"sent":[],"refused":[{"uuid":"a","kind":"waiting"}]}}"#, 3),
+            (r#"{"id":1,"result":{"done":[],"missed":[{"key":"a"}],"saved_as":null}}"#, 3),
+            (r#"{"id":1,"result":{"restored":1,"skipped":[{"key":"a"}]}}"#, 3),
+            (r#"{"id":1,"result":{"sent":[],"refused":[]}}"#, 0),
         ] {
             assert_eq!(said(false, false, &[answers]).1, status, "{answers}");
         }

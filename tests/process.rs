@@ -290,6 +290,13 @@ fn call_prints_the_bare_result_or_the_error() {
     let (status, out, err) = run(&home, &["call", "environment/lst"]);
     assert_eq!((status, &*err), (1, ""));
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["code"], -32601);
+    let (status, out, _) = run(&home, &["call", "worker/list"]);
+    let file = home.path().join("config/lazycelery/config.toml");
+    let reason = format!("no environment: set CELERY_BROKER_URL, or write {}", file.display());
+    assert_eq!(
+        (status, &serde_json::from_str::<Value>(&out).unwrap()["data"]["reason"]),
+        (1, &reason.into())
+    );
 }
 
 #[test]

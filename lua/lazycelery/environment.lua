@@ -182,9 +182,13 @@ function M.default(info)
   return info.default or first
 end
 
+--- Says that there is none: the server knows where it looked.
 local function tell_none()
-  local advice = "set CELERY_BROKER_URL or write a configuration (:help lazycelery-first)"
-  vim.notify("lazycelery: no environment: " .. advice, vim.log.levels.ERROR)
+  client.request("environment/check", {}, function(none)
+    if none then
+      vim.notify("lazycelery: " .. none.message, vim.log.levels.ERROR)
+    end
+  end)
 end
 
 --- Asks which environments there are, and how they are guarded: for who acts where no view was opened.

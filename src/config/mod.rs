@@ -73,6 +73,8 @@ pub struct Config {
     pub read_only: bool,
     /// In the order of the file; the one from the command line or variables last.
     pub environments: Vec<EnvironmentConfig>,
+    /// Where the file is, or was looked for.
+    pub file: Option<PathBuf>,
 }
 
 /// Where a URL comes from.
@@ -145,13 +147,16 @@ impl Config {
     /// `--environment` that does not exist.
     pub fn load(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Result<Config> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let settings = settings(options.config.as_deref(), &variable)?;
+        let own = home(&variable, "XDG_CONFIG_HOME", ".config");
+        let own = own.map(|folder| folder.join("lazycelery/config.toml"));
+        let settings = settings(options.config.as_deref(), own.as_deref())?;
         let mut config = Config {
             default: settings.default,
             memory_limit: options.memory_limit.or(settings.memory_limit).unwrap_or(MEMORY_LIMIT),
             keep: settings.keep.unwrap_or(KEEP),
             read_only: options.read_only,
             environments: settings.environments,
+            file: options.config.clone().or(own),
         };
         if config.default.is_none() {
             config.default = config.environments.first().map(|first| first.name.clone());
@@ -241,10 +246,7 @@ fn home(variable: &impl Fn(&str) -> Option<String>, name: &str, below: &str) -> 
 }
 
 /// The file's settings. One that is named must exist, the user's own need not.
-fn settings(
-    named: Option<&Path>,
-    variable: &impl Fn(&str) -> Option<String>,
-) -> Result<file::Settings> {
+fn settings(named: Option<&Path>, own: Option<&Path>) -> Result<file::Settings> {
     if let Some(path) = named {
         return file::read(path)?.ok_or_else(|| Error::Config {
             setting: "--config".into(),
@@ -252,9 +254,7 @@ fn settings(
             position: Some(path.display().to_string()),
         });
     }
-    let folder = home(variable, "XDG_CONFIG_HOME", ".config");
-    let Some(folder) = folder else { return Ok(file::Settings::default()) };
-    Ok(file::read(&folder.join("lazycelery/config.toml"))?.unwrap_or_default())
+    Ok(own.map(file::read).transpose()?.flatten().unwrap_or_default())
 }
 
 /// The environment of `--broker` or `CELERY_BROKER_URL`. The variable for results goes with the one

@@ -5,6 +5,7 @@ use super::{Environment, PATIENCE, watch};
 use crate::broker::url::BrokerUrl;
 use crate::config::{self, Brought, Config, EnvironmentConfig, UrlSource};
 use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch as channel;
@@ -17,6 +18,8 @@ pub struct Environments {
     /// How many there are.
     size: channel::Sender<u64>,
     default: Option<String>,
+    /// Where the configuration is, or was looked for.
+    file: Option<PathBuf>,
     terms: Terms,
     jobs: Jobs,
 }
@@ -43,7 +46,7 @@ impl Environments {
     /// [`Error::Config`].
     pub fn new(config: Config) -> Result<Arc<Self>> {
         let config = config.fold(same_place);
-        let Config { default, memory_limit, keep, read_only, environments } = config;
+        let Config { default, memory_limit, keep, read_only, environments, file } = config;
         let memory_limit = usize::try_from(memory_limit).unwrap_or(usize::MAX);
         let terms = Terms { memory_limit, keep, read_only };
         let share = terms.share(environments.len());
@@ -56,6 +59,7 @@ impl Environments {
             all: Mutex::new(all),
             size,
             default,
+            file,
             terms,
             jobs: Jobs::default(),
         }))
@@ -119,13 +123,7 @@ impl Environments {
     pub fn get(&self, name: Option<&str>) -> Result<Environment> {
         let all = self.all();
         let Some(name) = name.or(self.default.as_deref()) else {
-            return all.first().cloned().ok_or_else(|| Error::Config {
-                setting: "broker_url".into(),
-                reason: "no environment is configured: set CELERY_BROKER_URL, or give \
-                         --broker URL, or write config.toml"
-                    .into(),
-                position: None,
-            });
+            return all.first().cloned().ok_or_else(|| self.none());
         };
         all.iter().find(|environment| environment.name() == name).cloned().ok_or_else(|| {
             Error::UnknownEnvironment {
@@ -133,6 +131,13 @@ impl Environments {
                 known: all.iter().map(|known| known.name().to_owned()).collect(),
             }
         })
+    }
+
+    /// That there is no environment, and how to get one.
+    fn none(&self) -> Error {
+        let file = self.file.as_deref().unwrap_or(Path::new("config.toml")).display();
+        let reason = format!("no environment: set CELERY_BROKER_URL, or write {file}");
+        Error::Config { setting: "broker_url".into(), reason, position: None }
     }
 
     /// What was set going in them.
@@ -194,7 +199,15 @@ mod tests {
     fn configured(config: Value, read_only: bool) -> Arc<Environments> {
         let Brought { default, environments } = brought(config);
         let (memory_limit, keep) = (1 << 20, Duration::from_secs(1));
-        Environments::new(Config { default, memory_limit, keep, read_only, environments }).unwrap()
+        Environments::new(Config {
+            default,
+            memory_limit,
+            keep,
+            read_only,
+            environments,
+            file: None,
+        })
+        .unwrap()
     }
 
     fn brought(config: Value) -> Brought {

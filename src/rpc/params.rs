@@ -35,11 +35,13 @@ fn by_name<'de, P: DeserializeOwned>(
 
 fn by_position(values: Vec<Value>, leading: &[&str]) -> Result<Map<String, Value>> {
     if values.len() > leading.len() {
-        let taken = match leading {
-            [] => "no parameters by position".to_owned(),
-            names => format!("only `{}` by position", names.join("`, `")),
-        };
-        return Err(Error::InvalidParams(format!("takes {taken}, the others by name")));
+        return Err(Error::InvalidParams(match leading {
+            [] => r#"takes its parameters by name: `{"name": value}`"#.to_owned(),
+            names => {
+                let names = names.join("`, `");
+                format!("takes only `{names}` by position, the others by name")
+            }
+        }));
     }
     Ok(leading.iter().map(|name| (*name).to_owned()).zip(values).collect())
 }
@@ -98,6 +100,8 @@ mod tests {
         assert_eq!(get(Some(r#"["a"]"#)), Ok(Get { uuid: "a".into(), full: false }));
         let error = get(Some(r#"["a",true]"#)).unwrap_err();
         assert_eq!(error.to_string(), "takes only `uuid` by position, the others by name");
+        let error = read::<Get>(&Params::new(Some(r#"["a"]"#)), &[]).unwrap_err();
+        assert_eq!(error.to_string(), r#"takes its parameters by name: `{"name": value}`"#);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::refusal;
 use crate::support::redis::Redis;
-use crate::support::server::{Framing, Server, configured};
+use crate::support::server::{Framing, Server, command, configured};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn production_is_read_only_until_this_session_unlocks_it() {
     let mut server = guarded(&redis, "production = true");
     let initialize = json!({ "clientInfo": { "name": "someone" } });
     server.call("initialize", initialize).unwrap();
-    let rule = "the environment is production (`environment/unlock` lifts that for a while)";
+    let rule = "the environment is production (`environment/unlock` or `call --unlock` lifts that for a while)";
     let control = json!({ "method": "enable_events" });
     let error = server.call("worker/control", control).unwrap_err();
     assert_eq!((&error["data"]["rule"], &error["data"]["locked"]), (&json!(rule), &json!("prod")));
@@ -59,6 +59,29 @@ fn production_is_read_only_until_this_session_unlocks_it() {
     }
     assert_eq!(lines[1]["arguments"]["method"], "enable_events");
     assert!(lines[2]["outcome"]["error"].as_str().unwrap().contains("no worker answered"));
+}
+
+/// A call is a session of its own, so no other call can unlock for it.
+#[test]
+fn a_single_call_unlocks_for_itself_where_it_says_so() {
+    let redis = Redis::start();
+    redis.command::<u64>(&["RPUSH", "mail", "a"]);
+    let text =
+        |guards: &str| format!("[environments.prod]\nbroker_url = '{}'\n{guards}\n", redis.url(0));
+    let purge = |guards: &str, arguments: &[&str]| {
+        let home = configured(&text(guards));
+        let mut call = command(home.path());
+        call.args(["call", "queue/purge", r#"{"queue": "mail"}"#]).args(arguments);
+        let output = call.output().unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), answer, audited(home.path()).len())
+    };
+    let (status, refusal, lines) = purge("production = true", &[]);
+    assert_eq!((status, &refusal["data"]["locked"], lines), (Some(1), &json!("prod"), 0));
+    let (status, refusal, _) = purge("production = true\nread_only = true", &["--unlock"]);
+    assert_eq!((status, &refusal["data"]["kind"]), (Some(1), &json!("forbidden")));
+    let (status, purged, lines) = purge("production = true", &["--unlock"]);
+    assert_eq!((status, &purged["purged"], lines), (Some(0), &json!(1), 3), "{purged}");
 }
 
 #[test]

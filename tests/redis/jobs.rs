@@ -156,4 +156,13 @@ fn a_call_that_takes_long_prints_its_answer_alone() {
     assert!(output.status.success(), "{output:?}");
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["purged"], 3, "{answer}");
+    // What is left undone is no success to a script.
+    let restore = json!({ "saved_as": answer["saved_as"] }).to_string();
+    let restore = |expected| {
+        let mut call = command(home.path());
+        call.args(["--broker", &redis.url(0), "call", "queue/restore", &restore]);
+        assert_eq!(call.output().unwrap().status.code(), Some(expected));
+    };
+    restore(0);
+    restore(3);
 }

@@ -144,7 +144,7 @@ fn production_is_guarded_whatever_name_leads_there() {
     );
     let exported = |url: &str| serve(&prod, &[("CELERY_BROKER_URL", url)]);
     let rule = "`prod` is the same broker: the environment is production \
-                (`environment/unlock` lifts that for a while)";
+                (`environment/unlock` or `call --unlock` lifts that for a while)";
 
     let mut server = exported(&redis.url(0));
     assert_eq!(rows(&mut server, "worker/list", json!({})), Vec::<Value>::new());
@@ -187,7 +187,7 @@ fn production_is_guarded_against_what_a_client_brings() {
         "mine": { "broker_url": redis.url(0).replace("127.0.0.1", "localhost") } } });
     let params = json!({ "initializationOptions": { "config": config } });
     server.call("initialize", params.clone()).unwrap();
-    let rule = "the environment is production (`environment/unlock` lifts that for a while)";
+    let rule = "the environment is production (`environment/unlock` or `call --unlock` lifts that for a while)";
     let led = format!("`prod` is the same broker: {rule}");
     assert_eq!(refusal(&mut server).as_deref(), Some(&*led));
 

@@ -82,7 +82,9 @@ impl Environment {
         } else if !config.allow.as_ref().is_none_or(allowed) {
             Some(Rule { text: format!("`allow` does not name `{right}`"), locked: None })
         } else if config.production && !unlocked.holds(self.name()) {
-            let text = format!("the environment is production (`{UNLOCK}` lifts that for a while)");
+            let text = format!(
+                "the environment is production (`{UNLOCK}` or `call --unlock` lifts that for a while)"
+            );
             Some(Rule { text, locked: Some(self.name().into()) })
         } else {
             None

@@ -4,7 +4,9 @@
 //! are [named](COLUMNS) in their order.
 
 use crate::environment::act::Warning;
+use crate::state::observation::seconds::to_micros;
 use crate::state::{Place, TaskRow, TimesRow};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -221,18 +223,18 @@ fn cells<'a>(
         text(args_cut.then_some("true")),
         text(*queue),
         text(*worker),
-        number(Some(*seen)),
-        number(*sent),
-        number(*received),
-        number(*started),
-        number(*succeeded),
-        number(*failed),
-        number(*retried),
-        number(*revoked),
-        number(*rejected),
-        number(*finished),
-        number(*eta),
-        number(*expires),
+        moment(Some(*seen)),
+        moment(*sent),
+        moment(*received),
+        moment(*started),
+        moment(*succeeded),
+        moment(*failed),
+        moment(*retried),
+        moment(*revoked),
+        moment(*rejected),
+        moment(*finished),
+        moment(*eta),
+        moment(*expires),
         number(*runtime),
         number(*retries),
         number(*max_retries),
@@ -251,6 +253,13 @@ fn cells<'a>(
 
 fn number<'a>(number: Option<impl ToString>) -> Cow<'a, str> {
     number.map(|number| number.to_string()).unwrap_or_default().into()
+}
+
+/// A moment of Unix seconds as people and spreadsheets read it: RFC 3339, in UTC.
+fn moment<'a>(seconds: Option<f64>) -> Cow<'a, str> {
+    let Some(seconds) = seconds else { return "".into() };
+    let moment = Timestamp::from_microsecond(to_micros(seconds));
+    moment.map_or_else(|_| seconds.to_string(), |moment| moment.to_string()).into()
 }
 
 /// Text that no spreadsheet takes for a formula. What is a number stays one.
@@ -312,6 +321,14 @@ mod tests {
             assert_eq!(defuse(text, &mut defused), written);
             assert_eq!(defused, u64::from(text != written), "{text}");
         }
+    }
+
+    #[test]
+    fn a_moment_is_text_and_its_very_microsecond() {
+        assert_eq!(moment(Some(1_795_907_285.224_876)), "2026-11-28T23:08:05.224876Z");
+        assert_eq!(moment(Some(0.0)), "1970-01-01T00:00:00Z");
+        assert_eq!(moment(Some(1e18)), "1000000000000000000", "no year has it");
+        assert_eq!(moment(None), "");
     }
 
     #[test]
