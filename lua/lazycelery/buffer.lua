@@ -74,6 +74,15 @@ function M.colour(buf, namespace, spans)
   end
 end
 
+local changing = {} ---@type table<integer, true>
+
+--- Whether the text of a buffer is being changed by us.
+---@param buf integer
+---@return boolean
+function M.is_changing(buf)
+  return changing[buf] == true
+end
+
 --- Runs what changes the text of a buffer of ours: nobody can take it back, and it modifies nothing.
 --- Where something in the buffer can be undone, that is lost.
 ---@generic T
@@ -85,7 +94,9 @@ function M.change(buf, action)
   local options = vim.bo[buf]
   local modifiable, levels = options.modifiable, options.undolevels
   options.modifiable, options.undolevels = true, -1
+  changing[buf] = true
   local ok, result = pcall(action)
+  changing[buf] = nil
   options.modifiable, options.undolevels = modifiable, levels
   options.modified = false
   return ok, result

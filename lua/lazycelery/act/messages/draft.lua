@@ -2,6 +2,7 @@
 --- made of it. As long as nothing in it can be undone it is drawn like any list; from the first change
 --- on it is the user's, and what happens in the queue meanwhile is told beside the lines. `:e` lets go.
 local ids = require("lazycelery.act.messages.ids")
+local lines = require("lazycelery.act.messages.lines")
 local news = require("lazycelery.act.messages.news")
 local plan = require("lazycelery.act.messages.plan")
 local registry = require("lazycelery.registry")
@@ -18,6 +19,7 @@ local M = {}
 ---@field away table<string, true> ids of those that a look at the queue did not find
 ---@field read? string[] keys of the last look that news were made of, or that is older than the base
 ---@field floor integer what 'undotree' counted when it was drawn
+---@field lines lazycelery.QueueLines
 
 ---@param name string of the environment
 ---@return lazycelery.Reading
@@ -43,11 +45,36 @@ local function changes(buf)
   return vim.fn.undotree(buf).seq_last
 end
 
+--- What the lines stand for that were drawn last.
+---@param view lazycelery.View
+---@return lazycelery.JudgedLines
+local function as_drawn(view)
+  local found = { ids = {}, sound = {} } ---@type lazycelery.JudgedLines
+  for i, key in ipairs(view.is_list and view.shown or { "" }) do
+    local cell = view.cells[key]
+    local message = view.is_list and cell and ids.at(cell.line)
+    found.ids[i], found.sound[i] = message and message.id or false, true
+  end
+  return found
+end
+
 --- Nothing was drawn yet.
 ---@param view lazycelery.View
 function M.begin(view)
-  view.draft =
-    { drawn = false, whole = false, order = {}, ordered = {}, floor = changes(view.buf), away = {} }
+  local function judge(texts)
+    return plan.judge(texts, reading(view.id.environment))
+  end
+  view.draft = {
+    drawn = false,
+    whole = false,
+    order = {},
+    ordered = {},
+    floor = changes(view.buf),
+    away = {},
+    lines = lines.follow(view.buf, judge, function()
+      return as_drawn(view)
+    end),
+  }
 end
 
 --- Whether something in it can be undone: then it is the user's.
@@ -65,12 +92,10 @@ local function known(view)
   local draft = of(view)
   if not draft.base then
     draft.base, draft.order, draft.ordered = {}, {}, {}
-    for _, key in ipairs(view.is_list and view.shown or {}) do
-      local cell = view.cells[key]
-      local message = cell and ids.at(cell.line)
-      if message then
-        draft.base[message.id], draft.ordered[message.id] = true, true
-        table.insert(draft.order, message.id)
+    for _, id in ipairs(as_drawn(view).ids) do
+      if id then
+        draft.base[id], draft.ordered[id] = true, true
+        table.insert(draft.order, id)
       end
     end
   end
@@ -117,22 +142,36 @@ function M.base(view)
   return list
 end
 
+--- Messages that wait here, and whose lines stood in a register since before the buffer was drawn.
+---@param view lazycelery.View
+---@param from integer
+---@param upto integer
+local function welcome(view, from, upto)
+  local queue, mine, base = M.queue(view), view.id.environment, known(view)
+  local judged = of(view).lines:all()
+  for i = from, upto do
+    local message = ids.get(judged.ids[i] or nil)
+    local here = message and message.queue == queue and message.environment == mine
+    if message and here and message.where == "queue" and not base[message.id] then
+      M.add(view, message.id)
+    end
+  end
+end
+
 --- What stands in the buffer, against what it knows.
 ---@param view lazycelery.View
 ---@return lazycelery.QueuePage
 function M.page(view)
-  local queue, mine = M.queue(view), view.id.environment
-  local lines, base = vim.api.nvim_buf_get_lines(view.buf, 0, -1, false), known(view)
-  for _, line in ipairs(lines) do
-    local message = ids.at(line)
-    local here = message and message.queue == queue and message.environment == mine
-    if message and here and message.where == "queue" and not base[message.id] then
-      -- It waits here, and stood in a register since before the buffer was drawn.
-      M.add(view, message.id)
-    end
-  end
-  local more = math.max(0, (view.total or 0) - #view.keys)
-  return { queue = queue, base = M.base(view), lines = lines, more = more, away = of(view).away }
+  local judged = of(view).lines:all()
+  welcome(view, 1, #judged.ids)
+  return {
+    queue = M.queue(view),
+    base = M.base(view),
+    lines = vim.api.nvim_buf_get_lines(view.buf, 0, -1, false),
+    judged = judged,
+    more = math.max(0, (view.total or 0) - #view.keys),
+    away = of(view).away,
+  }
 end
 
 --- All buffers of queues of an environment that were drawn from an answer.
@@ -166,11 +205,22 @@ end
 ---@param view lazycelery.View
 function M.settle(view)
   if M.is_held(view) then
-    local differs = not of(view).drawn or plan.differs(M.page(view), reading(view.id.environment))
+    local judged = of(view).lines:all()
+    local differs = not of(view).drawn
+      or plan.differs(M.base(view), judged, reading(view.id.environment))
     if vim.bo[view.buf].modified ~= differs then
       vim.bo[view.buf].modified = differs
     end
   end
+end
+
+--- Lines were changed by the user: what they stand for is known, and what is said beside them is true.
+---@param view lazycelery.View
+function M.changed(view)
+  local from, upto = of(view).lines:changed()
+  welcome(view, from, upto)
+  M.settle(view)
+  news.mark(view, from, upto)
 end
 
 --- What all buffers of queues of an environment ask for together.
@@ -190,11 +240,8 @@ local function held()
     for id in pairs(view.draft and known(view) or {}) do
       found[id] = true
     end
-    for _, line in ipairs(view.draft and vim.api.nvim_buf_get_lines(view.buf, 0, -1, false) or {}) do
-      local message = ids.at(line)
-      if message then
-        found[message.id] = true
-      end
+    for _, id in ipairs(view.draft and view.draft.lines:all().ids or {}) do
+      found[id or ""] = true
     end
   end
   return found
@@ -213,6 +260,7 @@ end
 function M.drawn(view, notice)
   local draft = of(view)
   draft.base, draft.read, draft.away, draft.floor = nil, nil, {}, changes(view.buf)
+  draft.lines:forget()
   draft.drawn = view.loaded and not view.loading
   draft.whole = draft.drawn and (view.total or 0) <= #view.keys
   news.drawn(view, notice)

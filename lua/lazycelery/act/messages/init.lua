@@ -55,8 +55,7 @@ function M.changed(view)
   if not draft.is_held(view) then
     return
   end
-  draft.settle(view)
-  news.mark(view)
+  draft.changed(view)
   -- Not before a write: a line that was put is often deleted next where it was yanked.
   if objections.any(draft.all(view.id.environment)) then
     objections.show(draft.plan(view.id.environment))
@@ -84,6 +83,7 @@ local function catch_up(environment)
     draft.settle(view)
     if draft.is_held(view) then
       draft.news(view)
+      news.mark(view)
     end
     follow.update(view, {})
   end

@@ -119,11 +119,15 @@ end
 
 --- Says at its line what is gone, wherever that stands now.
 ---@param view lazycelery.View
-function M.mark(view)
-  local away = assert(view.draft).away
-  vim.api.nvim_buf_clear_namespace(view.buf, namespace, 0, -1)
-  for i, line in ipairs(vim.api.nvim_buf_get_lines(view.buf, 0, -1, false)) do
-    local message = ids.at(line)
+---@param from? integer lines that may have changed; without, all
+---@param upto? integer
+function M.mark(view, from, upto)
+  local draft = assert(view.draft)
+  local judged, away = draft.lines:all(), draft.away
+  from, upto = from or 1, upto or #judged.ids
+  vim.api.nvim_buf_clear_namespace(view.buf, namespace, from - 1, upto)
+  for i = from, upto do
+    local message = ids.get(judged.ids[i] or nil)
     local gone = message and message.where == "gone"
     if message and (gone or away[message.id]) then
       local chunk = { "  " .. (gone and message.reason or TAKEN), "LazyCeleryWarn" }
@@ -139,7 +143,7 @@ end
 function M.tell(view, base)
   local draft = assert(view.draft)
   if draft.read == view.keys then
-    return M.mark(view)
+    return
   end
   draft.read = view.keys
   local known = {} ---@type table<string, true>

@@ -7,6 +7,7 @@ local M = {}
 ---@field queue string
 ---@field base string[] ids of the messages that wait in it, as far as this buffer knows, in order
 ---@field lines string[]
+---@field judged? lazycelery.JudgedLines what they stand for, where that is known
 ---@field more? integer messages that wait in the queue beyond those that were shown
 ---@field away? table<string, true> ids of those that the last look at the queue did not find
 
@@ -65,6 +66,22 @@ local function judge_line(line, reading)
   return id, not whole and EDITED or nil
 end
 
+--- What lines stand for.
+---@param lines string[]
+---@param reading lazycelery.Reading
+---@return lazycelery.JudgedLines
+function M.judge(lines, reading)
+  local ids, sound = {}, {}
+  for i, line in ipairs(lines) do
+    ids[i], sound[i] = false, true
+    if line:find("%S") then
+      local id, objection = judge_line(line, reading)
+      ids[i], sound[i] = id or false, objection == nil
+    end
+  end
+  return { ids = ids, sound = sound }
+end
+
 --- Where each id stands.
 ---@param pages lazycelery.QueuePage[]
 ---@param reading lazycelery.Reading
@@ -73,17 +90,16 @@ end
 local function look(pages, reading, object)
   local standing = {}
   for number, page in ipairs(pages) do
-    for i, line in ipairs(page.lines) do
-      if line:find("%S") then
-        local id, objection = judge_line(line, reading)
-        local at = { page = number, line = i }
-        if objection then
-          object(at, objection)
-        end
-        if id then
-          standing[id] = standing[id] or {}
-          table.insert(standing[id], at)
-        end
+    local judged = page.judged or M.judge(page.lines, reading)
+    for i, id in ipairs(judged.ids) do
+      local at = { page = number, line = i }
+      if not judged.sound[i] then
+        local _, objection = judge_line(page.lines[i], reading)
+        object(at, objection or NO_MESSAGE)
+      end
+      if id then
+        standing[id] = standing[id] or {}
+        table.insert(standing[id], at)
       end
     end
   end
@@ -305,26 +321,28 @@ function M.make(pages, reading)
 end
 
 --- Whether one buffer's lines say something else than it last knew: what `modified` means there.
----@param page lazycelery.QueuePage
+---@param base string[] ids of what waits there
+---@param judged lazycelery.JudgedLines
 ---@param reading lazycelery.Reading
 ---@return boolean
-function M.differs(page, reading)
+function M.differs(base, judged, reading)
   local waiting, left = {}, 0
-  for _, id in ipairs(page.base) do
+  for _, id in ipairs(base) do
     local message = reading.get(id)
     if message and message.where ~= "gone" then
       waiting[id], left = true, left + 1
     end
   end
-  for _, line in ipairs(page.lines) do
-    if line:find("%S") then
-      local id, objection = judge_line(line, reading)
+  for i, id in ipairs(judged.ids) do
+    if not judged.sound[i] then
+      return true
+    elseif id and waiting[id] then
+      left, waiting[id] = left - 1, nil
+    elseif id then
       local message = reading.get(id)
-      local gone = message and message.where == "gone"
-      if objection or not id or not (waiting[id] or gone) then
+      if not (message and message.where == "gone") then
         return true
       end
-      left, waiting[id] = left - (gone and 0 or 1), nil
     end
   end
   return left > 0
