@@ -78,8 +78,12 @@ local function trouble(view, row)
   end
 end
 
+--- The badge, and what is left of it where that would stand above a title: the statusline names the
+--- environment, too. That of production stays, and so does whatever is not normal.
 ---@param view lazycelery.View
 ---@return lazycelery.Chunk[]
+---@return lazycelery.Chunk[]? briefer
+---@return lazycelery.Chunk[]? briefest
 function M.chunks(view)
   local name = view.id.environment
   local row = environment.get(name)
@@ -88,12 +92,12 @@ function M.chunks(view)
     local wrong = trouble(view, nil)
     return wrong and { { wrong, "LazyCeleryError" } } or {}
   end
-  local tint = row and row.production and "LazyCeleryProduction" or nil
-  local chunks = { { name, tint }, { " " .. glyph, group } }
+  local production = row and row.production
+  local chunks = { { name, production and "LazyCeleryProduction" or nil }, { " " .. glyph, group } }
   local wrong = trouble(view, row)
   if wrong then
     table.insert(chunks, { " " .. wrong, group })
-    return chunks
+    return chunks, not production and { { glyph .. " " .. wrong, group } } or nil
   end
   local news = M.news(view)
   if news > 0 then
@@ -106,7 +110,12 @@ function M.chunks(view)
     return { { "no task events: ce", "LazyCeleryWarn" } }
   end
   local gap = row and cut(row)
-  return gap and { { gap, "LazyCeleryWarn" } } or chunks
+  if gap then
+    return { { gap, "LazyCeleryWarn" } }
+  elseif production then
+    return chunks
+  end
+  return chunks, { { glyph, group } }, group == "LazyCeleryOk" and {} or nil
 end
 
 return M

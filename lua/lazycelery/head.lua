@@ -65,6 +65,19 @@ local function title(view, cells)
   return grid.header(view.grid, view.sort, config.options.ascii, cells)
 end
 
+--- The badge as the winbar shows it, and the cells it takes.
+---@param chunks lazycelery.Chunk[]
+---@return string
+---@return integer
+local function drawn(chunks)
+  local cells, parts = 1, {}
+  for i, chunk in ipairs(chunks) do
+    cells = cells + text.width(chunk[1])
+    parts[i] = ("%%#%s#%s"):format(chunk[2] or "LazyCeleryHeader", escape(chunk[1]))
+  end
+  return table.concat(parts), cells + (#parts > 0 and GAP or 0)
+end
+
 --- The header of one window: moved by what is left of it, cut where the badge begins.
 ---@param view lazycelery.View
 ---@param win integer
@@ -75,19 +88,26 @@ local function winbar(view, win)
   if view.def.editing then
     left = math.max(0, left - view.def.editing.concealed)
   end
-  local chunks, cells, right = badge.chunks(view), 1, {}
-  for _, chunk in ipairs(chunks) do
-    cells = cells + text.width(chunk[1])
-    right[#right + 1] = ("%%#%s#%s"):format(chunk[2] or "LazyCeleryHeader", escape(chunk[1]))
+  local badges = { badge.chunks(view) }
+  local right, cells = drawn(badges[1])
+  if view.is_list and view.def.layout == "list" then
+    local titles = text.width(title(view, left + room)) - left
+    for _, chunks in ipairs(badges) do
+      local text_of, wanted = drawn(chunks)
+      if titles + wanted <= room then
+        right, cells = text_of, wanted
+        break
+      end
+    end
   end
-  local header = title(view, left + math.max(0, room - cells - GAP))
+  local header = title(view, left + math.max(0, room - cells))
   if left > 0 then
     header = text.tail(header, math.max(0, text.width(header) - left))
   end
   return ("%%#LazyCeleryHeader#%s%s%%=%s%%#LazyCeleryHeader# "):format(
     (" "):rep(textoff),
     escape(header),
-    table.concat(right)
+    right
   )
 end
 

@@ -33,6 +33,36 @@ fn a_plain_statusline_shows_the_state_and_follows_it() {
     nvim.wait_for_screen_that("follows", |screen| status(screen).contains("prod ○"));
 }
 
+/// The badge gives way to titles, and what is not normal does not.
+#[test]
+fn no_title_is_cut_by_a_badge_that_says_nothing_new() {
+    let mut nvim = lab::start(SMALL);
+    lab::load(&mut nvim, "cluster = require('cluster')");
+    lab::show(&mut nvim, "LazyCelery queues");
+    run(&mut nvim, "cluster.tell('queues')");
+    nvim.wait_for_screen("1,204");
+    let header = |nvim: &mut Neovim, columns: u16| {
+        run(nvim, &format!("vim.o.columns = {columns} vim.cmd.redraw()"));
+        nvim.wait_for_screen_that("has its header", |screen| {
+            screen.split('\n').next().unwrap().contains("EMPT")
+        })
+    };
+    for columns in 80..140 {
+        let screen = header(&mut nvim, columns);
+        assert!(screen.split('\n').next().unwrap().contains("EMPTY IN"), "{columns}:\n{screen}");
+    }
+    for (columns, badge) in [(80, "prod ●"), (88, "EMPTY IN    ●"), (93, "EMPTY IN  prod ●")]
+    {
+        let screen = header(&mut nvim, columns);
+        let first = screen.split('\n').next().unwrap();
+        assert!(first.trim_end().ends_with(badge), "{columns}: {first}");
+    }
+    run(&mut nvim, "double.tell_environment({ status = 'disconnected', retry_in = 3 })");
+    nvim.wait_for_screen_that("tells of the retry", |screen| {
+        screen.split('\n').next().unwrap().contains("○ retry 3 s")
+    });
+}
+
 /// As lualine does it: the line is built from the texts of functions, and set again every second.
 const PLUGIN: &str = "
     local sections = { function() return 'NORMAL' end, function() return '%f' end,

@@ -198,7 +198,7 @@ fn the_broker_is_down() {
             if view == "environments" {
                 nvim.wait_for_screen("Connection refused");
             } else {
-                nvim.wait_for_screen("prod ○ retry 4 s");
+                nvim.wait_for_screen("○ retry 4 s");
                 wait_until_dim(&mut nvim);
             }
             check(&mut nvim, view, size, "down");
