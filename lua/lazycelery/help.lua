@@ -41,9 +41,30 @@ local function layout(rows)
   return lines, spans
 end
 
----@param def lazycelery.ViewDef
-function M.open(def)
-  local lines, spans = layout(M.rows(def))
+--- What rows that are shown do not tell, and why: each once.
+---@param view lazycelery.View
+---@return { [1]: string, [2]: string }[]
+local function lacking(view)
+  local found, known = {}, {}
+  local lacks = view.def.lacks
+  for _, id in ipairs(view.shown) do
+    local row = view.rows[id]
+    local what, why ---@type string?, string?
+    if lacks and row then
+      what, why = lacks(row)
+    end
+    if what and why and not known[what] then
+      known[what] = true
+      found[#found + 1] = { what, why }
+    end
+  end
+  return found
+end
+
+---@param view lazycelery.View
+function M.open(view)
+  local def = view.def
+  local lines, spans = layout(vim.list_extend(M.rows(def), lacking(view)))
   local title = " " .. def.title .. ": keys"
   local more = #lines + 2 > float.most() and "; more below" or ""
   local head = title .. "   q closes, :help lazycelery tells all" .. more

@@ -69,9 +69,10 @@ local function fields(row)
 end
 
 ---@param row table
+---@param lacking? string what it does not tell, and why
 ---@return string[] lines
 ---@return lazycelery.Span[][] spans
-function M.lines(row)
+function M.lines(row, lacking)
   local lines, spans = {}, {}
   for _, field in ipairs(fields(row)) do
     local label = text.pad(field, 14) .. " "
@@ -79,6 +80,10 @@ function M.lines(row)
       lines[#lines + 1] = " " .. (i == 1 and label or (" "):rep(#label)) .. text.clean(piece)
       spans[#lines] = { { 1, 1 + #label, "LazyCeleryDim" } }
     end
+  end
+  if lacking then
+    lines[#lines + 1] = " " .. lacking
+    spans[#lines] = { { 0, #lacking + 1, "LazyCeleryDim" } }
   end
   return lines, spans
 end
@@ -106,7 +111,8 @@ function M.open(view)
   if not row then
     return vim.api.nvim_echo({ { "Nothing more is known here" } }, false, {})
   end
-  local lines, spans = M.lines(row)
+  local _, lacking = (view.def.lacks or function() end)(row)
+  local lines, spans = M.lines(row, lacking)
   open = float.open({
     lines = lines,
     spans = spans,

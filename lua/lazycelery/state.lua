@@ -41,6 +41,22 @@ function M.chunks(row, context)
   return { { context:glyph(how[1], how[2]) .. " " .. word, how[3] } }, how[3]
 end
 
+--- Times that only events tell.
+local heard = { "received", "started", "succeeded", "failed", "retried", "revoked", "rejected" }
+
+--- Why a task has no name, where that is clear: nothing but its result was seen.
+---@param row table
+---@return string?
+function M.unnamed(row)
+  local of_result = not row.name and row.finished ~= nil and not row.sent
+  for _, time in ipairs(heard) do
+    of_result = of_result and row[time] == nil
+  end
+  return of_result and M.ONLY_RESULT or nil
+end
+
+M.ONLY_RESULT = "Only its result was seen: a name stands there with result_extended only."
+
 --- Python's `Error('text')` as people say it: `Error: text`.
 ---@param exception string
 ---@return string

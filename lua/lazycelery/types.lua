@@ -175,6 +175,7 @@
 ---@field open? fun(row: table, item: any): string?, string?, string? view, key, environment to go to
 ---@field up? string
 ---@field identity fun(row: table): string? what `gy` yanks
+---@field lacks? fun(row: table): string?, string? what a row does not tell, as it shows, and why
 ---@field empty? fun(environment: lazycelery.EnvironmentRow?, id: lazycelery.ViewId): string[]
 ---@field editing? lazycelery.Editing what makes it a list that can be edited and written
 

@@ -63,6 +63,30 @@ fn a_selection_of_a_page_yanks_each_id_once() {
     assert_eq!(each.len(), ids.len(), "{yanked}");
 }
 
+/// Why names are not there is said where names are not there.
+#[test]
+fn a_list_without_names_says_why() {
+    let mut nvim = five_tasks();
+    let why = "Only its result was seen: a name stands there with result_extended only.";
+    for keys in ["g?", "KK"] {
+        nvim.keys(keys);
+        assert!(!lab::lines(&mut nvim).contains(why), "{keys}");
+        nvim.keys("q");
+    }
+    run(
+        &mut nvim,
+        "local rows = double.tasks(5, 100)
+         rows[3].name, rows[3].finished = nil, rows[3].seen
+         double.list('task', rows)",
+    );
+    nvim.wait_for_screen("—");
+    nvim.keys("gg2jg?");
+    let help = lab::lines(&mut nvim);
+    assert!(help.contains("NAME —") && help.contains("Only its result was seen"), "{help}");
+    nvim.keys("qKK");
+    assert!(lab::lines(&mut nvim).contains(why));
+}
+
 #[test]
 fn what_is_for_no_rows_takes_no_range() {
     let mut nvim = five_tasks();

@@ -173,7 +173,7 @@ M.environment = {
 M.help = {
   description = "this help",
   run = function(view)
-    help.open(view.def)
+    help.open(view)
   end,
 }
 

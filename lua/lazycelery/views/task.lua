@@ -25,8 +25,7 @@ local function nameless(page, row)
     seen_by[entry.source] = true
   end
   local why = seen_by.event and "No event that was seen names it: only its first one does."
-    or seen_by.backend
-      and "Only its result was seen: a name stands there with result_extended only."
+    or seen_by.backend and state.ONLY_RESULT
   if why then
     page:head({ { why, "LazyCeleryDim" } })
   end

@@ -239,6 +239,10 @@ return {
   identity = function(row)
     return row.uuid
   end,
+  lacks = function(row)
+    local why = state.unnamed(row)
+    return why and "NAME —", why
+  end,
   empty = function(environment)
     if environment and environment.events == "off" then
       return {
