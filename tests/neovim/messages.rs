@@ -118,6 +118,60 @@ fn what_is_deleted_and_moved_comes_back_byte_for_byte() {
     lab.said("Nothing to write. At ");
 }
 
+/// A move stands in two buffers, and `u` in either of them takes all of it back.
+#[test]
+fn u_in_one_of_two_buffers_takes_a_move_back() {
+    for undone_in in ["from", "to"] {
+        let mut lab = Lab::start(3);
+        let (from, to) = (lab.queue("from"), lab.queue("to"));
+        lab.nvim.keys("ggdd");
+        lab.show("to", 1);
+        lab.nvim.keys("p");
+        lab.lines(2);
+        lab.write("Yes, move 1 from from to to");
+        lab.said("Moved 1 from from to to");
+        lab.show(undone_in, 2);
+        lab.nvim.keys("u");
+        lab.modified(true);
+        lab.write("Yes, put 1 back into from on default");
+        lab.said("Put 1 back into from");
+        assert_eq!((lab.queue("from"), lab.queue("to")), (from.clone(), to.clone()));
+        for (queue, lines) in [("from", 3), ("to", 1)] {
+            lab.show(queue, lines);
+            lab.modified(false);
+            lab.nvim.keys(":w<CR>");
+            lab.said("Nothing to write. At ");
+        }
+        assert_eq!((lab.queue("from"), lab.queue("to")), (from, to));
+    }
+}
+
+/// What is edited beside what `u` took back is what it says.
+#[test]
+fn u_takes_back_no_more_than_was_moved() {
+    let mut lab = Lab::start(3);
+    lab.nvim.keys("ggdd");
+    lab.show("to", 1);
+    lab.nvim.keys("p");
+    lab.write("Yes, move 1 from from to to");
+    lab.said("Moved 1 from from to to");
+    lab.nvim.keys("udd");
+    lab.write("Yes, put 1 back into from, delete 1 of to on default");
+    lab.said("Put 1 back into from, deleted 1 of to");
+    assert_eq!((lab.queue("from").len(), lab.queue("to").len()), (3, 0));
+    // Moved once more, and deleted where it is: that is no `u`.
+    lab.show("from", 3);
+    lab.nvim.keys("ggdd");
+    lab.show("to", 1);
+    lab.nvim.keys("p");
+    lab.write("Yes, move 1 from from to to");
+    lab.said("Moved 1 from from to to");
+    lab.nvim.keys("dd");
+    lab.write("Yes, delete 1 of to on default");
+    lab.said("Deleted 1 of to");
+    assert_eq!((lab.queue("from").len(), lab.queue("to").len()), (2, 0));
+}
+
 /// N40: what was cut and written, and then put elsewhere, is no new message: it comes out of its file.
 #[test]
 fn n40_what_we_deleted_can_be_put_into_another_queue_later() {

@@ -339,6 +339,36 @@ fn the_outcome_is_told_message_by_message() {
     pick(&mut nvim, 1);
 }
 
+/// The NAME of one buffer is wider than that of the other.
+#[test]
+fn a_line_stands_in_the_columns_of_the_buffer_it_is_put_into() {
+    let mut nvim = lab::start(SMALL);
+    lab::picker(&mut nvim);
+    run(&mut nvim, QUEUES);
+    run(&mut nvim, "queues.celery[1].name = 'shop.billing.monthly.statements'");
+    show(&mut nvim, "celery", 5);
+    nvim.keys("gg2dd");
+    show(&mut nvim, "high", 1);
+    let columns = "vim.tbl_map(function(line)
+         return vim.fn.strdisplaywidth((line:gsub(' 0000000%d .*', '')))
+       end, vim.api.nvim_buf_get_lines(0, 0, -1, false))";
+    nvim.keys("p");
+    expect(&mut nvim, &format!("#vim.fn.uniq({columns})"), "1");
+    assert_eq!(number(&mut nvim, "vim.api.nvim_buf_line_count(0)"), 3);
+    // Where they will stand in the queue is not known: it is not said.
+    assert_eq!(value(&mut nvim, "vim.fn.getline(2):sub(20, 27):match('%S')"), "nil");
+    for (keys, lines) in [("u", 1), ("<C-r>", 3)] {
+        nvim.keys(keys);
+        expect(&mut nvim, "vim.api.nvim_buf_line_count(0)", &lines.to_string());
+        assert_eq!(number(&mut nvim, &format!("#vim.fn.uniq({columns})")), 1, "{keys}");
+    }
+    let question = ask(&mut nvim, ":w<CR>");
+    assert!(question.contains("Yes, move 2 from celery to high on prod"), "{question}");
+    pick(&mut nvim, 2);
+    said(&mut nvim, "Moved 2 from celery to high");
+    expect(&mut nvim, "vim.bo.modified", "false");
+}
+
 /// Native editing: no key of ours is in its way.
 #[test]
 fn editing_is_vims_own() {

@@ -159,6 +159,30 @@ do
   objects(plan.make({ page("high", high, copied) }, reading), { "1: not deleted in celery" })
 end
 
+-- What was moved, and stands again where it was: `u` in one of the two buffers is enough.
+do
+  local celery, high = messages("celery", 2), messages("high", 1)
+  local moved = celery[1]
+  ids.took(moved, "/m.jsonl", "high")
+  ids.put(moved, "high")
+  local there = { high[1], moved }
+  local back =
+    plan.make({ page("celery", { celery[2] }, lines(celery)), page("high", there) }, reading)
+  expect.equal({ steps(back), back.objections }, { { "restore celery 1 from /m.jsonl" }, {} })
+  -- Taken away by `u` where it was moved to; deleted there it is deleted.
+  for undone, step in pairs({ [true] = "restore celery 1 from /m.jsonl", [false] = "delete high 1" }) do
+    local left = page("high", there, { high[1].line })
+    left.undone = { [moved.id] = undone or nil }
+    expect.equal(steps(plan.make({ page("celery", { celery[2] }), left }, reading)), { step })
+  end
+  -- A third line of it is a copy, and so is one in another queue.
+  local three = { celery[2].line, moved.line, moved.line }
+  local made = plan.make({ page("celery", { celery[2] }, three), page("high", there) }, reading)
+  expect.equal(#made.objections, 2)
+  made = plan.make({ page("low", {}, { moved.line }), page("high", there) }, reading)
+  expect.equal(#made.objections, 1)
+end
+
 -- Of another environment.
 do
   local theirs, ours = messages("celery", 1, "staging"), messages("celery", 1)

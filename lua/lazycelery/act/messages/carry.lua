@@ -4,6 +4,7 @@ local fate = require("lazycelery.act.messages.fate")
 local ids = require("lazycelery.act.messages.ids")
 local job = require("lazycelery.act.job")
 local undo = require("lazycelery.act.undo")
+local undone = require("lazycelery.act.messages.undone")
 
 local M = {}
 
@@ -37,14 +38,28 @@ end
 ---@param message lazycelery.Message
 ---@param from? string
 ---@param to? string
-local function shift(message, from, to)
+---@param moved? boolean
+local function shift(message, from, to, moved)
   local before = from and draft.find(message.environment, from)
   local after = to and draft.find(message.environment, to)
   if before then
     draft.remove(before, message.id)
   end
   if after then
-    draft.add(after, message.id)
+    draft.add(after, message.id, moved)
+  end
+end
+
+--- A message went back to where it was moved from: so does its line, in the buffer where `u` was not
+--- pressed.
+---@param message lazycelery.Message
+---@param from string the queue that it left
+local function agree(message, from)
+  for queue, wanted in pairs({ [from] = false, [message.queue] = true }) do
+    local view = draft.find(message.environment, queue)
+    if view and draft.is_held(view) then
+      undone.line_up(view, message, wanted)
+    end
   end
 end
 
@@ -59,14 +74,17 @@ local function note(one, saved_as)
   elseif one.what ~= "done" then
     return
   elseif step.kind ~= "restore" then
-    ids.took(message, assert(saved_as, "what was removed was saved"))
+    ids.took(message, assert(saved_as, "what was removed was saved"), step.to)
   end
   if step.kind == "restore" and not step.to then
     ids.put_back(message)
   elseif step.to then
     ids.put(message, step.to)
   end
-  shift(message, from, step.kind ~= "delete" and message.queue or nil)
+  shift(message, from, step.kind ~= "delete" and message.queue or nil, step.kind == "move")
+  if step.kind == "restore" and from then
+    agree(message, from)
+  end
 end
 
 --- Messages of steps that were not reached, and of the one at which it ended.

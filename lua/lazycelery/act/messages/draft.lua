@@ -1,11 +1,13 @@
 --- A queue's buffer between two looks at the queue: what it knows to wait there, and what the user has
 --- made of it. As long as nothing in it can be undone it is drawn like any list; from the first change
 --- on it is the user's, and what happens in the queue meanwhile is told beside the lines. `:e` lets go.
+local align = require("lazycelery.act.messages.align")
 local ids = require("lazycelery.act.messages.ids")
 local lines = require("lazycelery.act.messages.lines")
 local news = require("lazycelery.act.messages.news")
 local plan = require("lazycelery.act.messages.plan")
 local registry = require("lazycelery.registry")
+local undone = require("lazycelery.act.messages.undone")
 
 local M = {}
 
@@ -20,6 +22,9 @@ local M = {}
 ---@field read? string[] keys of the last look that news were made of, or that is older than the base
 ---@field floor integer what 'undotree' counted when it was drawn
 ---@field lines lazycelery.QueueLines
+---@field came table<string, true> ids of messages that we moved here
+---@field undone table<string, true> those of them whose lines `u` took away
+---@field wrote integer what 'undotree' was at when something was carried out last
 
 ---@param name string of the environment
 ---@return lazycelery.Reading
@@ -71,6 +76,9 @@ function M.begin(view)
     ordered = {},
     floor = changes(view.buf),
     away = {},
+    came = {},
+    undone = {},
+    wrote = 0,
     lines = lines.follow(view.buf, judge, function()
       return as_drawn(view)
     end),
@@ -112,7 +120,9 @@ end
 --- A message that waits in the queue of this buffer, and that the buffer is to know of.
 ---@param view lazycelery.View
 ---@param id string
-function M.add(view, id)
+---@param moved? boolean we moved it here
+function M.add(view, id, moved)
+  of(view).came[id] = moved or nil
   known(view)[id] = true
   -- What comes back waits where it did; what is new, last.
   local draft = of(view)
@@ -127,6 +137,7 @@ end
 ---@param id string
 function M.remove(view, id)
   known(view)[id] = nil
+  of(view).came[id], of(view).undone[id] = nil, nil
 end
 
 --- The ids of what waits there, in order.
@@ -171,6 +182,7 @@ function M.page(view)
     judged = judged,
     more = math.max(0, (view.total or 0) - #view.keys),
     away = of(view).away,
+    undone = of(view).undone,
   }
 end
 
@@ -219,6 +231,8 @@ end
 function M.changed(view)
   local from, upto = of(view).lines:changed()
   welcome(view, from, upto)
+  undone.note(view)
+  align.put(view, from, upto)
   M.settle(view)
   news.mark(view, from, upto)
 end
@@ -261,6 +275,7 @@ function M.drawn(view, notice)
   local draft = of(view)
   draft.base, draft.read, draft.away, draft.floor = nil, nil, {}, changes(view.buf)
   draft.lines:forget()
+  draft.came, draft.undone = {}, {}
   draft.drawn = view.loaded and not view.loading
   draft.whole = draft.drawn and (view.total or 0) <= #view.keys
   news.drawn(view, notice)

@@ -20,6 +20,7 @@ local M = {}
 ---@field path string of the recovery file
 ---@field name string its name there
 ---@field from string the queue it was in
+---@field to? string the queue it was moved to by that
 ---@field row table as it was read there
 
 --- Messages beyond which those are forgotten that no buffer holds, at first.
@@ -182,11 +183,12 @@ end
 --- We took it out of its queue.
 ---@param message lazycelery.Message
 ---@param path string of the recovery file
-function M.took(message, path)
+---@param to? string the queue it was moved to
+function M.took(message, path, to)
   leave(message)
   -- A recovery file knows messages by their tags, and by their bytes where they have none.
   local name = message.row.delivery_tag or message.row.key:gsub("#%d+$", "")
-  message.saved = { path = path, from = message.queue, name = name, row = message.row }
+  message.saved = { path = path, from = message.queue, to = to, name = name, row = message.row }
   message.where = "out"
 end
 

@@ -9,6 +9,7 @@ local news = require("lazycelery.act.messages.news")
 local objections = require("lazycelery.act.messages.objections")
 local outcome = require("lazycelery.act.outcome")
 local text = require("lazycelery.text")
+local undone = require("lazycelery.act.messages.undone")
 local words = require("lazycelery.act.messages.words")
 local write = require("lazycelery.act.write")
 
@@ -107,6 +108,9 @@ local function tell(view, carried, leave)
   local sentence, all = words.outcome(carried.fates)
   of(environment).told = ("At %s: %s"):format(os.date("%H:%M:%S"), sentence)
   of(environment).unsure = nil
+  for _, one in ipairs(draft.all(environment)) do
+    undone.wrote(one)
+  end
   catch_up(environment)
   if carried.unknown then
     return tell_unknown(environment, carried)

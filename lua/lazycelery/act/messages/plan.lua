@@ -10,6 +10,7 @@ local M = {}
 ---@field judged? lazycelery.JudgedLines what they stand for, where that is known
 ---@field more? integer messages that wait in the queue beyond those that were shown
 ---@field away? table<string, true> ids of those that the last look at the queue did not find
+---@field undone? table<string, true> ids of those that were moved here, and whose lines `u` took away again
 
 ---@class lazycelery.Step
 ---@field kind "move"|"restore"|"delete"
@@ -238,6 +239,26 @@ local function object_to_copies(work, found, from)
   end
 end
 
+--- Where a message that we moved stands again, beside its line in the queue it was moved to: `u` in one of
+--- the two buffers is enough.
+---@param work lazycelery.Planning
+---@param message lazycelery.Message
+---@param found lazycelery.Standing[]
+---@param from integer?
+---@return lazycelery.Standing?
+local function returned(work, message, found, from)
+  local saved = message.saved
+  if #found ~= 2 or not from or not saved or saved.to ~= message.queue then
+    return nil
+  end
+  for i, at in ipairs(found) do
+    local other = found[3 - i] --[[@as lazycelery.Standing]]
+    if other.page == from and work.pages[at.page].queue == saved.from then
+      return at
+    end
+  end
+end
+
 --- A message that stands where it does not wait.
 ---@param work lazycelery.Planning
 ---@param message lazycelery.Message
@@ -252,6 +273,16 @@ local function bring(work, message, at, left)
   work.add(kind, message, to, math.min(at.line - 1, #page.lines - at.line))
 end
 
+--- A message that stands nowhere: deleted, unless `u` took back that it was moved.
+---@param work lazycelery.Planning
+---@param message lazycelery.Message
+---@param from integer?
+local function remove(work, message, from)
+  local undone = from and work.pages[from].undone or {}
+  local moved = message.saved ~= nil and message.saved.to == message.queue
+  work.add(undone[message.id] and moved and "restore" or "delete", message)
+end
+
 ---@param work lazycelery.Planning
 ---@param id string
 ---@param message lazycelery.Message
@@ -264,8 +295,12 @@ local function judge_message(work, id, message)
   if message.where == "gone" then
     plan.gone = plan.gone + 1
   elseif not at then
-    work.add("delete", message)
+    remove(work, message, from)
   elseif found[2] then
+    local back = returned(work, message, found, from)
+    if back then
+      return bring(work, message, back, true)
+    end
     object_to_copies(work, found, from)
   elseif at.page == from then
     plan.kept, work.stays[from] = plan.kept + 1, true
