@@ -64,7 +64,7 @@ end
 ---@param view lazycelery.View
 function M.open(view)
   local def = view.def
-  local lines, spans = layout(vim.list_extend(M.rows(def), lacking(view)))
+  local lines, spans = layout(vim.list_extend(lacking(view), M.rows(def)))
   local title = " " .. def.title .. ": keys"
   local more = #lines + 2 > float.most() and "; more below" or ""
   local head = title .. "   q closes, :help lazycelery tells all" .. more

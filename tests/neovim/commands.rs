@@ -121,6 +121,43 @@ fn what_a_command_has_under_way_is_cancelled_by_one() {
     nvim.wait_for_screen("Sent again to high");
 }
 
+/// What became empty, or is not there, is said as it is; nothing is asked about it.
+#[test]
+fn nothing_is_done_to_nothing() {
+    let mut nvim = elsewhere();
+    run(
+        &mut nvim,
+        "double.answers['queue/purge'] = function(params)
+           return { purged = params.dry_run and 3 or 0, arrived = 0, taken = 3, warnings = {} }
+         end",
+    );
+    nvim.command("LazyCelery purge celery");
+    assert!(asked(&mut nvim).contains("Yes, purge celery on prod: 3 messages"));
+    pick(&mut nvim, 2);
+    nvim.wait_for_screen("Nothing was purged: celery was empty by then (3 taken by workers)");
+    run(&mut nvim, "double.answers['queue/purge'] = { purged = 0, arrived = 0, warnings = {} }");
+    nvim.command("LazyCelery! purge celery");
+    nvim.wait_for_screen("celery is empty on prod");
+    assert_eq!(value(&mut nvim, "double.last('queue/purge').dry_run"), "true");
+
+    lab::show(&mut nvim, "LazyCelery tasks");
+    lab::tasks(&mut nvim, 0, 0);
+    nvim.wait_for_screen("No task is known yet");
+    for (key, said) in [
+        ("x", "no task here"),
+        ("r", "no task here"),
+        ("X", "no task here"),
+        ("cc", "no task here"),
+        ("gX", "there is no task to be exported"),
+        ("u", "nothing was purged, deleted or moved on prod"),
+    ] {
+        nvim.keys(key);
+        lab::said(&mut nvim, said);
+        assert_eq!(value(&mut nvim, "picker.asked"), "nil", "{key}");
+    }
+    assert_eq!(number(&mut nvim, "double.count('task/retry') + double.count('task/revoke')"), 0);
+}
+
 #[test]
 fn other_commands_act_from_anywhere_too() {
     let mut nvim = elsewhere();
