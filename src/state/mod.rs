@@ -128,6 +128,8 @@ pub struct State {
     queues: BTreeMap<Arc<str>, Queue>,
     /// Delivery tag → the task and queue of the message that a worker holds.
     tags: BTreeMap<Arc<str>, (Arc<str>, Arc<str>)>,
+    /// Whether those are all there are.
+    all_tags: bool,
     links: Links,
     meter: Meter,
     /// The rates that readers saw last.
@@ -151,6 +153,7 @@ impl State {
             workers: BTreeMap::new(),
             queues: BTreeMap::new(),
             tags: BTreeMap::new(),
+            all_tags: false,
             links: Links::default(),
             meter: Meter::default(),
             rates: None,

@@ -103,6 +103,7 @@ impl State {
 
     /// Messages that workers hold of each queue; not known where not all were seen.
     pub(super) fn count_unacked(&mut self, complete: bool) {
+        self.all_tags = complete;
         let mut counts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         for (_, queue) in self.tags.values() {
             *counts.entry(queue.clone()).or_default() += 1;
@@ -122,7 +123,13 @@ impl State {
     ) -> T {
         let known = self.queues.contains_key(name);
         let name = self.tasks.names.intern(name);
-        let queue = self.queues.entry(name.clone()).or_insert_with(|| Queue::new(name));
+        let queue = self.queues.entry(name.clone()).or_insert_with(|| {
+            // Workers may have been looked through before its name was known.
+            let held = || self.tags.values().filter(|(_, queue)| *queue == name).count() as u64;
+            let mut queue = Queue::new(name.clone());
+            queue.unacked = self.all_tags.then(held);
+            queue
+        });
         let before = to_json(&queue.row());
         let answer = change(queue);
         if !known || to_json(&queue.row()) != before {

@@ -26,6 +26,9 @@ fn messages_stand_in_the_order_of_execution() {
     let mut server = Server::on(&redis);
     let row = wait_for_row(&mut server, "queue/list", "parked", |row| row["messages"] == 4);
     assert_eq!(row["priorities"], json!({ "0": 2, "3": 1, "6": 0, "9": 1 }), "{row}");
+    let answer = Server::on(&redis).call("queue/list", json!({})).unwrap();
+    let asked_once = &answer["rows"][0];
+    assert_eq!((&asked_once["messages"], &asked_once["unacked"]), (&json!(4), &json!(0)));
 
     let shown = messages(&mut server, json!({ "queue": "parked" }));
     assert_eq!((&shown["total"], &shown["exact"]), (&json!(4), &json!(true)), "{shown}");

@@ -27,7 +27,7 @@ fn the_first_call_knows_every_pool() {
         assert_eq!(row["hostname"], json!(worker.hostname()), "{row}");
         assert_eq!((&row["status"], &row["pool"]), (&json!("online"), &json!(pool)), "{row}");
         assert_eq!(row["concurrency"], json!(if pool == "solo" { 1 } else { 2 }), "{row}");
-        assert_eq!(row["pid"], json!(worker.pid()), "{row}");
+        assert_eq!((&row["pid"], &row["active"]), (&json!(worker.pid()), &json!(0)), "{row}");
         assert_eq!(texts(&row["queues"]), ["celery"], "{row}");
     }
     for worker in &workers {

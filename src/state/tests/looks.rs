@@ -133,6 +133,8 @@ fn a_queue_counts_what_workers_hold_of_it() {
     );
     assert_eq!(lab.queue("high")["unacked"], json!(1));
     assert_eq!(lab.queue("low")["unacked"], json!(0));
+    lab.see(2.5, json!({"queue_names": {"names": ["later"]}}));
+    assert_eq!(lab.queue("later")["unacked"], json!(0), "its workers were looked through before");
 }
 
 #[test]
