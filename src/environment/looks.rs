@@ -11,6 +11,9 @@ use tokio::time::Instant;
 /// After a look that took t we wait at least this many t.
 pub(super) const REST: u32 = 20;
 
+/// How soon the next stretch of a long way is gone.
+const NEXT_STRETCH: Duration = Duration::from_millis(250);
+
 /// What a caller or a subscription shows, and so needs to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -146,6 +149,15 @@ pub(super) enum Reach {
     Whole,
     /// Bounds ended it before.
     Part,
+    /// A stretch of a way that the next look soon goes on with; `whole` where all there is was seen
+    /// before, on an earlier one.
+    Stretch { whole: bool },
+}
+
+impl Reach {
+    fn is_whole(self) -> bool {
+        matches!(self, Reach::Whole | Reach::Stretch { whole: true })
+    }
 }
 
 impl Looks {
@@ -234,7 +246,7 @@ impl Looks {
     /// Notes that a look which began at `started` is through, and answers how long to rest.
     pub fn finish(&self, look: Look, reach: Reach, started: Instant) -> Duration {
         let took = started.elapsed();
-        let rest = rest(look, took);
+        let rest = rest(look, reach, took);
         // The next look may take as long again.
         let valid = Instant::now() + rest + look.interval() + took;
         self.outcomes()[look as usize] = Some(Outcome { valid, reach });
@@ -258,10 +270,16 @@ impl Looks {
         looks.iter().all(|look| outcomes[*look as usize].is_some_and(|last| now < last.valid))
     }
 
+    /// Whether each of these saw all there was when it was last through.
+    pub fn whole(&self, looks: &[Look]) -> bool {
+        let outcomes = self.outcomes();
+        looks.iter().all(|look| outcomes[*look as usize].is_some_and(|last| last.reach.is_whole()))
+    }
+
     /// The names of those that have not been through lately, or saw a part only; each once.
     pub fn incomplete(&self, looks: &[Look]) -> Vec<&'static str> {
         let (outcomes, now) = (self.outcomes(), Instant::now());
-        let whole = |last: Outcome| now < last.valid && last.reach == Reach::Whole;
+        let whole = |last: Outcome| now < last.valid && last.reach.is_whole();
         let mut names: Vec<_> = looks
             .iter()
             .filter(|look| !outcomes[**look as usize].is_some_and(whole))
@@ -276,8 +294,12 @@ impl Looks {
     }
 }
 
-fn rest(look: Look, took: Duration) -> Duration {
-    look.interval().max(took * REST)
+fn rest(look: Look, reach: Reach, took: Duration) -> Duration {
+    let interval = match reach {
+        Reach::Stretch { .. } => NEXT_STRETCH,
+        Reach::Whole | Reach::Part => look.interval(),
+    };
+    interval.max(took * REST)
 }
 
 #[cfg(test)]
@@ -286,8 +308,11 @@ mod tests {
 
     #[test]
     fn a_slow_answer_is_asked_for_less_often() {
-        assert_eq!(rest(Look::Depths, Duration::from_millis(1)), Duration::from_secs(1));
-        assert_eq!(rest(Look::Depths, Duration::from_millis(200)), Duration::from_secs(4));
+        let rest = |reach, millis| rest(Look::Depths, reach, Duration::from_millis(millis));
+        assert_eq!(rest(Reach::Whole, 1), Duration::from_secs(1));
+        assert_eq!(rest(Reach::Whole, 200), Duration::from_secs(4));
+        assert_eq!(rest(Reach::Stretch { whole: false }, 1), NEXT_STRETCH);
+        assert_eq!(rest(Reach::Stretch { whole: false }, 200), Duration::from_secs(4));
     }
 
     #[tokio::test(start_paused = true)]
@@ -318,5 +343,21 @@ mod tests {
         looks.finish(Look::Unacked, Reach::Part, Instant::now());
         assert!(looks.through(&[Look::Unacked]));
         assert_eq!(looks.incomplete(&[Look::Unacked]), ["unacked"]);
+        assert!(!looks.whole(&[Look::Unacked]) && looks.whole(&[]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_whole_stays_so_while_it_is_gone_through_again() {
+        let looks = Looks::default();
+        assert!(!looks.whole(&[Look::Stored]), "nobody looked yet");
+        for (reach, whole) in [
+            (Reach::Stretch { whole: false }, false),
+            (Reach::Whole, true),
+            (Reach::Stretch { whole: true }, true),
+        ] {
+            looks.finish(Look::Stored, reach, Instant::now());
+            assert_eq!(looks.whole(&[Look::Stored]), whole);
+            assert_eq!(looks.incomplete(&[Look::Stored]).is_empty(), whole);
+        }
     }
 }

@@ -201,6 +201,11 @@ impl Environment {
         }
     }
 
+    /// Whether these looks saw all there was, so that what they show is no sample.
+    pub fn whole(&self, looks: &[Look]) -> bool {
+        self.0.replay.is_some() || self.0.looks.whole(looks)
+    }
+
     /// What is asked when a task is looked for.
     pub fn sources(&self) -> Vec<String> {
         let backend = self.config().result_backend.is_some().then_some("backend");

@@ -183,8 +183,9 @@ async fn sample(
 }
 
 /// What waits, next to run first. The bytes of one look are shared by the queues that hold anything.
-pub(super) async fn heads(environment: &Environment, connection: &Connection) -> Result<()> {
+pub(super) async fn heads(environment: &Environment, connection: &Connection) -> Result<Reach> {
     let names = environment.read(|state| state.queue_names());
+    let mut reach = Reach::Whole;
     let lengths = sample(environment, connection, &names).await?;
     let waiting = lengths.iter().filter(|length| **length > 0).count().max(1);
     for (queue, length) in names.iter().zip(lengths) {
@@ -194,15 +195,19 @@ pub(super) async fn heads(environment: &Environment, connection: &Connection) ->
         }
         let peek = connection.broker.peek(queue, 0, HEAD, LOOK_BYTES / waiting).await?;
         let read = peek.messages.len();
+        let complete = read as u64 >= peek.total;
+        if !complete {
+            reach = Reach::Part;
+        }
         let messages = peek.messages.into_iter().filter_map(|(_, raw)| task(&raw)).collect();
         environment.observe(Kind::Head {
             queue: queue.clone(),
             messages,
-            complete: read as u64 >= peek.total,
+            complete,
             total: peek.total,
         });
     }
-    Ok(())
+    Ok(reach)
 }
 
 fn head(queue: &str, messages: Vec<TaskMessage>, total: u64) -> Kind {

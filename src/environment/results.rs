@@ -2,13 +2,14 @@
 //! the outcome of tasks that no event explains. A backend that is away never harms the watch.
 
 use super::address::Address;
+use super::looks::Reach;
 use super::{BATCH, Environment, Inner, PATIENCE};
 use crate::backend::{self, ResultBackend, Stored};
 use crate::broker::url::BrokerUrl;
 use crate::error::{Error, Result};
 use crate::state::Kind;
 use futures_util::stream::{self, StreamExt as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
@@ -16,10 +17,13 @@ use tokio::time::Instant;
 /// Values above this many bytes are not read; their size is told.
 pub(super) const CUT: usize = 256 << 10;
 
-/// Stored results that are read when we come, at most.
-const STORED: usize = 5_000;
+/// About so many stored results are read before a first list is answered, then so many at a time, and
+/// so many in all: the walk over the backend's keys meets them in no order.
+const FIRST: usize = 5_000;
+const STRETCH: usize = 1_000;
+const MOST: usize = 100_000;
 
-/// Steps of the walk over the backend's keys, at most.
+/// Steps of that walk before others are let in, at most.
 const STEPS: usize = 50;
 
 /// Results asked for at once.
@@ -37,6 +41,7 @@ pub(super) struct Backend {
     /// `None`: none is configured.
     address: Option<Address>,
     slot: channel::Sender<Slot>,
+    walk: Mutex<Walk>,
 }
 
 #[derive(Debug)]
@@ -59,7 +64,7 @@ enum Again {
 
 impl Backend {
     pub fn new(address: Option<Address>) -> Self {
-        Backend { address, slot: channel::Sender::new(Slot::Empty) }
+        Backend { address, slot: channel::Sender::new(Slot::Empty), walk: Mutex::default() }
     }
 
     /// Ends the connection.
@@ -197,25 +202,62 @@ fn kind(stored: Stored) -> Kind {
     }
 }
 
-/// Reads what was stored before we came, as far as [`STORED`] and [`STEPS`] reach.
-pub(super) async fn stored(environment: &Environment) -> Result<()> {
-    let Some(backend) = environment.backend().await? else { return Ok(()) };
-    let mut scanned = backend.scan(0).await;
-    let mut read = 0;
-    for step in 1..=STEPS {
-        let (cursor, mut uuids) = environment.heed(&backend, scanned).await?;
-        uuids.truncate(STORED - read);
-        read += uuids.len();
-        if cursor == 0 || read == STORED || step == STEPS {
-            environment.learn_results(&uuids, CUT).await?;
+/// A walk over the keys of the backend, to what was stored before we came.
+#[derive(Debug, Clone, Copy, Default)]
+struct Walk {
+    /// How often it began anew: a stretch that began before takes it no further.
+    began: u64,
+    cursor: u64,
+    /// Results that were read on the way.
+    read: usize,
+    /// Whether an earlier one reached all there was.
+    whole: bool,
+}
+
+impl Backend {
+    /// What was stored is read again from the beginning.
+    pub fn begin_anew(&self) {
+        let mut walk = self.walk();
+        *walk = Walk { began: walk.began + 1, ..Walk::default() };
+    }
+
+    fn walk(&self) -> MutexGuard<'_, Walk> {
+        self.walk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the next stretch of what was stored before we came.
+pub(super) async fn go_on(environment: &Environment) -> Result<Reach> {
+    let held = &environment.0.backend;
+    let Some(backend) = environment.backend().await? else { return Ok(Reach::Whole) };
+    let Walk { began, cursor, read, whole } = *held.walk();
+    let most = if read == 0 { FIRST } else { STRETCH };
+    let (mut cursor, mut found) = environment.heed(&backend, backend.scan(cursor).await).await?;
+    let mut stretch = found.len();
+    for _ in 1..STEPS {
+        if cursor == 0 || stretch >= most {
             break;
         }
-        let learned = environment.learn_results(&uuids, CUT);
-        let (learned, next) = tokio::join!(learned, backend.scan(cursor));
+        let learned = environment.learn_results(&found, CUT);
+        let (learned, scanned) = tokio::join!(learned, backend.scan(cursor));
         learned?;
-        scanned = next;
+        (cursor, found) = environment.heed(&backend, scanned).await?;
+        stretch += found.len();
     }
-    Ok(())
+    environment.learn_results(&found, CUT).await?;
+    let read = read + stretch;
+    let (next, reach) = if cursor == 0 {
+        (Walk { whole: true, ..Walk::default() }, Reach::Whole)
+    } else if read >= MOST {
+        (Walk::default(), Reach::Part)
+    } else {
+        (Walk { cursor, read, whole, began }, Reach::Stretch { whole })
+    };
+    let mut walk = held.walk();
+    if walk.began == began {
+        *walk = Walk { began, ..next };
+    }
+    Ok(reach)
 }
 
 /// Follows the backend for as long as the connection lives: hears results where a worker sends no
@@ -250,7 +292,8 @@ async fn hear(environment: &Environment) -> Result<()> {
     let subscribed = backend.subscribe().await;
     let mut stores = environment.heed(&backend, subscribed).await?;
     // What was stored before we began to listen and after we came would be missed.
-    stored(environment).await?;
+    environment.0.backend.begin_anew();
+    go_on(environment).await?;
     let mut batch = Vec::new();
     while silent_workers(environment) {
         stores.next(BATCH, &mut batch).await?;

@@ -207,6 +207,7 @@ async fn live(environment: &Environment, broker: Arc<dyn Broker>) -> Error {
 /// Marks the connection as present; answers whether there was a gap before it.
 fn come_up(environment: &Environment, connection: &Arc<Connection>) -> bool {
     environment.0.looks.forget();
+    environment.0.backend.begin_anew();
     let lost_since = {
         let mut link = environment.link();
         link.status = Status::Connected;
@@ -317,10 +318,10 @@ async fn look_once(
         Look::Unacked => return queues::unacked(environment, connection).await,
         Look::Search => return queues::search(environment, connection).await,
         Look::Names => return queues::names(environment, connection).await,
+        Look::Heads => return queues::heads(environment, connection).await,
+        Look::Stored => return results::go_on(environment).await,
         Look::Roll | Look::Active => workers::look(environment, connection, look).await,
         Look::Depths => queues::depths(environment, connection).await,
-        Look::Heads => queues::heads(environment, connection).await,
-        Look::Stored => results::stored(environment).await,
     };
     looked.map(|()| Reach::Whole)
 }

@@ -44,10 +44,19 @@ impl Source {
     /// What has to be looked at for these rows to be true.
     fn looks(&self) -> &'static [Look] {
         match self.noun {
-            Noun::Worker => &[Look::Roll],
+            Noun::Worker => &[Look::Roll, Look::Active],
             Noun::Queue => &[Look::Names, Look::Depths, Look::Unacked],
             Noun::Task | Noun::Name => Look::TASKS,
             Noun::Environment => &[],
+        }
+    }
+
+    /// What has to be seen whole for their number to be exact.
+    fn counted_by(&self) -> &'static [Look] {
+        match self.noun {
+            Noun::Worker => &[Look::Roll],
+            Noun::Queue => &[Look::Names],
+            Noun::Task | Noun::Name | Noun::Environment => self.looks(),
         }
     }
 
@@ -99,9 +108,11 @@ impl Source {
         names
     }
 
-    /// Which rows a query shows now.
+    /// Which rows a query shows now; their number is a bound where not all was seen.
     pub fn page(&self, query: &Query) -> Result<Page> {
-        self.scope.page(self.noun, query)
+        let page = self.scope.page(self.noun, query)?;
+        let whole = self.environments().iter().all(|one| one.whole(self.counted_by()));
+        Ok(Page { exact: page.exact && whole, ..page })
     }
 
     /// What should be said beside a page of a query.

@@ -3,8 +3,9 @@
 use super::{rows, wait_for_environment, wait_for_row};
 use crate::support::redis::Redis;
 use crate::support::server::Server;
-use crate::support::wait::wait_until;
+use crate::support::wait::{wait_until, wait_within};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn on(broker: &Redis, backend: &str) -> Server {
     Server::start(&["--broker", &broker.url(0), "--backend", backend], &[])
@@ -36,6 +37,26 @@ fn a_backend_that_is_away_is_told_and_found_again() {
     store(&backend, "kept");
     wait_for_row(&mut server, "task/list", "kept", |row| row["state"] == "SUCCESS");
     assert_eq!(tasks(&mut server).get("incomplete"), None);
+}
+
+#[test]
+fn what_is_stored_beyond_what_a_first_look_reads_is_told_and_read_bit_by_bit() {
+    const STORED: u64 = 8_000;
+    let (broker, backend) = (Redis::start(), Redis::start());
+    let fill = "for i=1,ARGV[2] do redis.call('SET', 'celery-task-meta-'..i, ARGV[1]) end";
+    let meta = r#"{"status": "FAILURE", "result": {"exc_type": "E", "exc_message": ["x"]}}"#;
+    backend.command::<()>(&["EVAL", fill, "0", meta, &STORED.to_string()]);
+    let mut server = on(&broker, &backend.url(0));
+    let failures = json!({ "filter": "state:failure", "limit": 1 });
+    let answer = server.call("task/list", failures.clone()).unwrap();
+    let some = answer["total"].as_u64().is_some_and(|total| (1..STORED).contains(&total));
+    assert!(some && answer["exact"] == false, "a part, and told to be one: {answer}");
+    assert_eq!(answer["incomplete"], json!(["results"]), "{answer}");
+    let answer = wait_within(Duration::from_secs(90), "all of them", || {
+        let answer = server.call("task/list", failures.clone())?;
+        if answer["exact"] == true { Ok(answer) } else { Err(answer["total"].clone()) }
+    });
+    assert_eq!((&answer["total"], answer.get("incomplete")), (&json!(STORED), None), "{answer}");
 }
 
 #[test]

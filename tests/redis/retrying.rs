@@ -216,6 +216,57 @@ fn a_chain_goes_on_only_where_that_is_asked_for() {
 }
 
 #[test]
+fn callbacks_are_called_only_where_that_is_asked_for() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    let [path, well, badly] = ["there", "well", "badly"].map(|name| server.home().join(name));
+    let answered =
+        |sender: &mut Sender| sender.workflow_with("answered", json!([path, well, badly]));
+    let (_worker, mut sender, uuids) = seen_and_failed(&redis, &mut server, answered, 0);
+    wait_until("its errback", || badly.exists().then_some(()));
+    File::create(&path).unwrap();
+    let (new, sent) = retried(&mut server, json!({ "uuids": uuids }));
+    assert_eq!(sent["dropped"], json!(["callbacks", "errbacks"]));
+    wait_for_result(&mut sender, &new, "SUCCESS");
+    let (new, sent) = retried(&mut server, json!({ "uuids": uuids, "keep_links": true }));
+    assert_eq!(sent["dropped"], json!([]));
+    wait_for_result(&mut sender, &new, "SUCCESS");
+    wait_until("its callback", || well.exists().then_some(()));
+    assert_eq!((ran(&well).len(), ran(&badly).len()), (1, 1), "of the second one, and the first");
+}
+
+#[test]
+fn an_eta_is_kept_while_it_lies_ahead() {
+    let redis = Redis::start();
+    let (_worker, mut server, mut sender) = connected(&redis, App::Default);
+    let path = server.home().join("there");
+    let passed = sender.send_with("lab.need", json!([path]), json!({ "countdown": 0.5 }));
+    let ahead = sender.send_with("lab.add", json!([1, 2]), json!({ "countdown": 3600 }));
+    let waiting = wait_for_task(&mut server, &ahead, |task| task["place"] == "scheduled");
+    let eta = waiting["eta"].as_f64().unwrap();
+    server.call("task/revoke", json!({ "uuids": [ahead] })).unwrap();
+    wait_for_task(&mut server, &ahead, |task| task["state"] == "REVOKED");
+    wait_for_result(&mut sender, &passed, "FAILURE");
+    File::create(&path).unwrap();
+
+    let given = json!({ "accept_inexact": true, "args": [path], "kwargs": {} });
+    let mut again = |uuid: &str, more: Value| {
+        let mut params = given.clone();
+        params["uuids"] = json!([uuid]);
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        retried(&mut server, params).0
+    };
+    let [kept, at_once] = [(&ahead, json!({ "args": [1, 2] })), (&passed, json!({}))]
+        .map(|(uuid, more)| again(uuid, more));
+    let sooner = again(&ahead, json!({ "args": [1, 2], "countdown": 0 }));
+    for uuid in [&at_once, &sooner] {
+        wait_for_result(&mut sender, uuid, "SUCCESS");
+    }
+    let task = wait_for_task(&mut server, &kept, |task| task["place"] == "scheduled");
+    assert_eq!(task["eta"].as_f64(), Some(eta), "{task}");
+}
+
+#[test]
 fn a_member_of_a_chord_leaves_it() {
     let redis = Redis::start();
     let mut server = Server::on(&redis);

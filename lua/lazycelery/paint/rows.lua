@@ -91,7 +91,7 @@ function M.tail(view)
   local more = (view.total or 0) - #view.keys
   local unseen = view.incomplete and table.concat(view.incomplete, ", ") or ""
   if more <= 0 then
-    return unseen ~= "" and " … not looked at in time: " .. unseen or nil
+    return unseen ~= "" and " … not all was looked at: " .. unseen or nil
   end
   local least = view.exact == false and "at least " or ""
   local advice = {}

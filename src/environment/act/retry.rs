@@ -114,11 +114,11 @@ struct Plan {
 impl Retry {
     /// One after another; without a job nothing is sent.
     async fn each(self, environment: &Environment, job: Option<&Job>) -> Result<Retried> {
-        let uuids = environment.select(&self.which).await?;
+        let (uuids, partial) = environment.select(&self.which).await?;
         if let Some(job) = job {
             job.expect(uuids.len());
         }
-        let mut retried = Retried::default();
+        let mut retried = Retried { warnings: Vec::from_iter(partial), ..Retried::default() };
         let mut targets = Targets::default();
         let mut left = uuids.as_slice();
         'all: while !left.is_empty() {

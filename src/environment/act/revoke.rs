@@ -130,8 +130,8 @@ impl Action for Revoke {
     }
 
     async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Revoked> {
-        let uuids = self.select(environment).await?;
-        let mut revoked = Revoked::default();
+        let (uuids, partial) = self.select(environment).await?;
+        let mut revoked = Revoked { warnings: Vec::from_iter(partial), ..Revoked::default() };
         let mut waiting = self.waiting(environment, &uuids, &mut revoked);
         job.expect(uuids.len() + waiting.count());
         self.tell(environment, job, &uuids, &mut revoked).await?;
@@ -145,8 +145,8 @@ impl Action for Revoke {
 
 impl Preview for Revoke {
     async fn preview(self, environment: &Environment) -> Result<Revoked> {
-        let uuids = self.select(environment).await?;
-        let mut revoked = Revoked::default();
+        let (uuids, partial) = self.select(environment).await?;
+        let mut revoked = Revoked { warnings: Vec::from_iter(partial), ..Revoked::default() };
         let mut waiting = self.waiting(environment, &uuids, &mut revoked);
         revoked.revoked = self.look_over(environment, &uuids, &mut revoked).await;
         revoked.warn_of_signal(self.terminate);
@@ -160,13 +160,13 @@ impl Preview for Revoke {
 
 impl Revoke {
     /// Which are meant; of those that nobody knows every source is asked, if they are few.
-    async fn select(&self, environment: &Environment) -> Result<Vec<String>> {
-        let uuids = environment.select(&self.which).await?;
+    async fn select(&self, environment: &Environment) -> Result<(Vec<String>, Option<Warning>)> {
+        let (uuids, partial) = environment.select(&self.which).await?;
         let unknown = |uuid: &&String| !environment.read(|state| state.knows(uuid));
         for uuid in uuids.iter().filter(unknown).take(SEARCHED) {
             environment.find_task(uuid, false).await?;
         }
-        Ok(uuids)
+        Ok((uuids, partial))
     }
 
     fn waiting(

@@ -1,5 +1,6 @@
 //! Which tasks an action is about.
 
+use super::Warning;
 use crate::environment::{Environment, Look};
 use crate::error::Result;
 use crate::state::{Filter, Noun, Query};
@@ -31,9 +32,10 @@ impl Which {
 }
 
 impl Environment {
-    /// The ids that are meant, each once, once everything was looked at that they depend on.
-    pub(super) async fn select(&self, which: &Which) -> Result<Vec<String>> {
-        self.fresh(Look::TASKS).await?;
+    /// The ids that are meant, each once, once everything was looked at that they depend on; and, where
+    /// not all was seen, so that more may be meant than is known, a warning.
+    pub(super) async fn select(&self, which: &Which) -> Result<(Vec<String>, Option<Warning>)> {
+        let unseen = self.fresh(Look::TASKS).await?;
         let mut uuids = match which {
             Which::Uuids(uuids) => uuids.clone(),
             Which::Filter(filter, _) => self.matching(filter)?,
@@ -45,7 +47,8 @@ impl Environment {
         };
         let mut met = std::collections::HashSet::new();
         uuids.retain(|uuid| met.insert(uuid.clone()));
-        Ok(uuids)
+        let named = matches!(which, Which::Uuids(_));
+        Ok((uuids, partial(&unseen).filter(|_| !named)))
     }
 
     fn matching(&self, filter: &Filter) -> Result<Vec<String>> {
@@ -63,4 +66,10 @@ impl Environment {
         uuids.reverse();
         Ok(uuids)
     }
+}
+
+/// Said where tasks are chosen by what they are, and some may not be known.
+fn partial(unseen: &[&str]) -> Option<Warning> {
+    let text = || format!("not all tasks are known ({}): more may match", unseen.join(", "));
+    (!unseen.is_empty()).then(|| Warning::new("partial", text()))
 }

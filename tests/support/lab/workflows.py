@@ -2,7 +2,7 @@
 
 from celery import chain, chord, group
 
-from lab.tasks import add, fail, need, total
+from lab.tasks import add, fail, need, note, total
 
 
 def ids(result):
@@ -34,6 +34,12 @@ def broken_chord():
 def interrupted(path):
     """A chain whose first task fails until a file is there."""
     return ids(chain(need.s(path), add.si(1, 2)).apply_async())
+
+
+def answered(path, well, badly):
+    """A task that fails until a file is there, with one to call then and one to call before."""
+    links = {"link": note.si(well), "link_error": note.si(badly)}
+    return [need.s(path).apply_async(**links).id]
 
 
 def fanned_by(path):
