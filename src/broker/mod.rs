@@ -125,6 +125,8 @@ pub struct Facts {
     pub memory: Option<Memory>,
     /// It follows another one.
     pub replica: Option<bool>,
+    /// It last wrote what it holds to its disk; where it could not, it may refuse to take any more.
+    pub saved: Option<bool>,
     /// Commands that are not permitted, and in which words.
     pub refused: Vec<(String, String)>,
 }

@@ -332,6 +332,14 @@ fn broker_facts(facts: &Facts) -> Vec<Check> {
             "use the URL of its master",
         ));
     }
+    if facts.saved == Some(false) {
+        checks.push(Check::warn(
+            "broker disk",
+            "its last snapshot, or its last write to the append-only file, failed",
+            "unless it is told otherwise, Redis takes no messages and no results until one succeeds",
+            "see its log: the disk may be full, or its folder gone",
+        ));
+    }
     checks.extend(facts.memory.as_ref().map(memory));
     checks
 }

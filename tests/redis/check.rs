@@ -149,6 +149,19 @@ fn queues_that_may_be_evicted_and_a_full_broker_are_told() {
 }
 
 #[test]
+fn f51_a_broker_that_cannot_save_is_told() {
+    let disk = tempfile::tempdir().unwrap();
+    let redis = Redis::start_with(&["--dir", disk.path().to_str().unwrap(), "--save", "3600 1"]);
+    let mut server = Server::on(&redis);
+    assert!(!checks(&mut server, |_| true).contains_key("broker disk"));
+    drop(disk);
+    redis.command::<String>(&["BGSAVE"]);
+    let checks = checks(&mut server, |checks| checks.contains_key("broker disk"));
+    assert_eq!(checks["broker disk"]["status"], "warn");
+    assert!(checks["broker disk"]["fix"].as_str().unwrap().contains("full"));
+}
+
+#[test]
 fn people_read_it_and_scripts_its_status() {
     let redis = Redis::start();
     let home = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ fn read(info: &str) -> Facts {
         info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
     let text = |name: &str| lines.get(name).map(|value| (*value).to_owned());
     let number = |name: &str| lines.get(name).and_then(|value| value.parse().ok());
+    let saves = ["rdb_last_bgsave_status", "aof_last_write_status"];
     let memory = |used| Memory {
         used,
         // 0: as much as there is.
@@ -29,6 +30,7 @@ fn read(info: &str) -> Facts {
         version: text("redis_version"),
         memory: number("used_memory").map(memory),
         replica: lines.get("role").map(|role| *role == "slave"),
+        saved: saves.into_iter().filter_map(|save| lines.get(save)).map(|last| *last == "ok").min(),
         refused: Vec::new(),
     }
 }
@@ -46,6 +48,10 @@ mod tests {
         assert_eq!(facts.memory, Some(memory));
         assert_eq!((facts.version.as_deref(), facts.replica), (Some("7.0.15"), Some(true)));
         assert_eq!(read("used_memory:1\r\nmaxmemory:0\r\n").memory.unwrap().limit, None);
-        assert_eq!(read("").memory, None);
+        assert_eq!((read("").memory, read("").saved), (None, None));
+        let [well, badly] = ["ok", "err"].map(|last| {
+            read(&format!("rdb_last_bgsave_status:{last}\r\naof_last_write_status:ok\r\n")).saved
+        });
+        assert_eq!((well, badly), (Some(true), Some(false)));
     }
 }
