@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::state::{Noun, QueueRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A `*_json` text above this many bytes is absent and its size told.
 const CUT: usize = 256 << 10;
@@ -339,9 +339,11 @@ async fn restore(params: Restore, call: Call) -> Result<Done<Restored>> {
     acting::act(&call, params.environment.as_deref(), params.dry_run, how, action).await
 }
 
-/// By uuid or by key: an empty list means nothing, so it is none of "all".
+/// By uuid or by key, each once: an empty list means nothing, so it is none of "all".
 fn names(uuids: Option<Vec<String>>, keys: Option<Vec<String>>) -> Result<Vec<String>> {
-    let names: Vec<String> = uuids.into_iter().chain(keys).flatten().collect();
+    let mut names: Vec<String> = uuids.into_iter().chain(keys).flatten().collect();
+    let mut met = HashSet::new();
+    names.retain(|name| met.insert(name.clone()));
     if names.is_empty() {
         return Call::invalid("name messages by `uuids` or `keys`");
     }

@@ -28,6 +28,22 @@ fn a_filtered_list_says_how_many_match_of_how_many() {
 }
 
 #[test]
+fn a_list_of_which_not_all_was_seen_is_a_sample_and_says_of_what() {
+    let mut nvim = lab::open(SMALL, "LazyCelery tasks");
+    run(&mut nvim, "part = { exact = false, incomplete = { 'results' } }");
+    run(&mut nvim, "double.list('task', double.tasks(3), part)");
+    let screen = nvim.wait_for_screen("sample prod ●");
+    assert!(screen.contains("\n … not all was looked at: results"), "{screen}");
+    run(&mut nvim, "part.total = 1000 double.list('task', double.tasks(3), part)");
+    nvim.wait_for_screen(
+        "… at least 997 more: i narrows, g<CR> loads · not all was looked at: results",
+    );
+    run(&mut nvim, "double.list('task', double.tasks(3))");
+    lab::expect(&mut nvim, "vim.fn.search('looked at')", "0");
+    assert!(!nvim.screen().contains("sample"));
+}
+
+#[test]
 fn what_reaches_beyond_the_edge_shows_it_and_stays_whole() {
     let mut nvim = lab::start(SMALL);
     lab::load(&mut nvim, "cluster = require('cluster')");

@@ -89,9 +89,10 @@ function M.tail(view)
     return nil
   end
   local more = (view.total or 0) - #view.keys
-  local unseen = view.incomplete and table.concat(view.incomplete, ", ") or ""
+  local unseen = view.incomplete
+    and "not all was looked at: " .. table.concat(view.incomplete, ", ")
   if more <= 0 then
-    return unseen ~= "" and " … not all was looked at: " .. unseen or nil
+    return unseen and " … " .. unseen
   end
   local least = view.exact == false and "at least " or ""
   local advice = {}
@@ -101,7 +102,8 @@ function M.tail(view)
   if view.limit < M.most() then
     table.insert(advice, view.def.editing and "G loads" or "g<CR> loads")
   end
-  return (" … %s%s more: %s"):format(least, format.count(more), table.concat(advice, ", "))
+  local told = (" … %s%s more: %s"):format(least, format.count(more), table.concat(advice, ", "))
+  return told .. (unseen and " · " .. unseen or "")
 end
 
 --- A line of ours among the rows: the header where another plugin keeps the winbar, and the tail.

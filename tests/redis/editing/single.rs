@@ -19,7 +19,8 @@ fn messages_are_deleted_by_uuid_and_by_key_and_put_back_where_they_were_next_to(
     let before = template.fill(&redis, "celery", "celery", &names("t", 9));
     let mut server = Server::on(&redis);
     let mut params = json!({
-        "queue": "celery", "uuids": ["t-0", "t-8", "nosuch"], "keys": ["tag-t-1"], "dry_run": true,
+        "queue": "celery", "uuids": ["t-0", "t-8", "t-0", "nosuch"], "keys": ["tag-t-1"],
+        "dry_run": true,
     });
     let missed = json!([{ "key": "nosuch", "reason": "not in the queue" }]);
     let tried = call(&mut server, "queue/delete_messages", params.clone());
