@@ -81,7 +81,8 @@ impl ResultBackend for Redis {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.ask("PING", &::redis::cmd("PING")).await
+        let answered = client::ping(&mut self.commands.clone()).await;
+        answered.map_err(|error| refused("PING", &error))
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Stores>> {

@@ -231,7 +231,7 @@ impl Looks {
         }
     }
 
-    /// Waits until what this look builds on was through once.
+    /// Waits until what this look builds on was through once, or failed.
     pub async fn ready(&self, look: Look) {
         loop {
             let finished = self.finished();
@@ -252,6 +252,14 @@ impl Looks {
         self.outcomes()[look as usize] = Some(Outcome { valid, reach });
         self.done.notify_waiters();
         rest
+    }
+
+    /// Notes that a look failed. What builds on it need not wait for it then: a broker that is full, and takes
+    /// no answers of workers, still tells which queues there are (F06).
+    pub fn fail(&self, look: Look) {
+        let nothing = Outcome { valid: Instant::now(), reach: Reach::Part };
+        self.outcomes()[look as usize].get_or_insert(nothing);
+        self.done.notify_waiters();
     }
 
     /// Forgets what was finished: a new connection has looked at nothing yet.
@@ -344,6 +352,17 @@ mod tests {
         assert!(looks.through(&[Look::Unacked]));
         assert_eq!(looks.incomplete(&[Look::Unacked]), ["unacked"]);
         assert!(!looks.whole(&[Look::Unacked]) && looks.whole(&[]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f06_what_builds_on_a_look_that_failed_does_not_wait_for_it() {
+        let looks = Looks::default();
+        looks.fail(Look::Roll);
+        looks.ready(Look::Names).await;
+        assert!(!looks.through(&[Look::Roll]) && !looks.whole(&[Look::Roll]));
+        looks.finish(Look::Roll, Reach::Whole, Instant::now());
+        looks.fail(Look::Roll);
+        assert!(looks.through(&[Look::Roll]), "what was seen before is as old as it was");
     }
 
     #[tokio::test(start_paused = true)]

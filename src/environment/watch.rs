@@ -298,6 +298,7 @@ async fn keep_looking(environment: Environment, connection: Arc<Connection>, loo
             }
             Err(error) => {
                 tracing::debug!(%error, ?look, "a look failed");
+                environment.0.looks.fail(look);
                 // One refused command (F26) is no lost connection.
                 if let Err(lost) = connection.broker.ping().await {
                     return lost;

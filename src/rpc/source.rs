@@ -110,8 +110,9 @@ impl Source {
 
     /// Which rows a query shows now; their number is a bound where not all was seen.
     pub fn page(&self, query: &Query) -> Result<Page> {
-        let page = self.scope.page(self.noun, query)?;
+        // Before they are read: what is seen meanwhile may not be among them.
         let whole = self.environments().iter().all(|one| one.whole(self.counted_by()));
+        let page = self.scope.page(self.noun, query)?;
         Ok(Page { exact: page.exact && whole, ..page })
     }
 

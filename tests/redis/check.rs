@@ -159,6 +159,10 @@ fn f51_a_broker_that_cannot_save_is_told() {
     let checks = checks(&mut server, |checks| checks.contains_key("broker disk"));
     assert_eq!(checks["broker disk"]["status"], "warn");
     assert!(checks["broker disk"]["fix"].as_str().unwrap().contains("full"));
+    assert_eq!(checks["broker"]["status"], "ok", "it can be watched: {checks:#?}");
+    // Also by who comes later.
+    let answer = Server::on(&redis).call("queue/list", json!({})).unwrap();
+    assert_eq!(answer.get("incomplete"), None, "{answer}");
 }
 
 #[test]

@@ -280,6 +280,8 @@ fn f06_a_redis_that_is_full_is_watched_and_nobody_is_asked() {
     assert!(error["data"]["reason"].as_str().unwrap().contains("maxmemory"), "{error}");
     let answer = at_once(&mut server, "queue/list", json!({})).unwrap();
     assert_eq!(answer["rows"][0]["messages"], 0, "lengths are read: {answer}");
+    let answer = at_once(&mut Server::on(&redis), "queue/list", json!({})).unwrap();
+    assert_eq!(answer["rows"][0]["messages"], 0, "also by who comes later: {answer}");
     let row = wait_for_environment(&mut server, |_| true);
     assert_eq!(row["status"], "connected", "{row}");
 

@@ -76,7 +76,8 @@ pub(crate) async fn commands(server: &Server) -> Result<MultiplexedConnection> {
     let client = Client::open(info).map_err(failed)?;
     let greeted = async {
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        greet(&mut connection).await.map(|()| connection)
+        // A server that wants a password lets everybody in, and refuses what comes then.
+        ping(&mut connection).await.map(|()| connection)
     };
     match timeout(PATIENCE, greeted).await {
         Ok(Ok(connection)) => Ok(connection),
@@ -105,12 +106,12 @@ async fn parting_words(server: &Server) -> Option<String> {
     Some(line.strip_prefix("ERR ").unwrap_or(line).to_owned())
 }
 
-/// A server that wants a password lets everybody in, and refuses what comes then.
-async fn greet(connection: &mut MultiplexedConnection) -> ::redis::RedisResult<()> {
-    let ping = ::redis::cmd("PING");
-    match ping.query_async(connection).await {
-        Err(error) if error.code() == Some("NOPERM") => Ok(()),
-        greeted => greeted,
+/// Whether a server answers. One that may not be pinged does, and so does one that cannot save what it
+/// holds, and refuses that as it refuses every write (F51).
+pub(crate) async fn ping(connection: &mut MultiplexedConnection) -> ::redis::RedisResult<()> {
+    match ::redis::cmd("PING").query_async(connection).await {
+        Err(error) if matches!(error.code(), Some("NOPERM" | "MISCONF")) => Ok(()),
+        answered => answered,
     }
 }
 

@@ -192,8 +192,7 @@ impl Broker for Redis {
     }
 
     async fn ping(&self) -> Result<()> {
-        let mut ping = self.commands();
-        ::redis::cmd("PING").query_async(&mut ping).await.map_err(|error| broken("PING", &error))
+        client::ping(&mut self.commands()).await.map_err(|error| broken("PING", &error))
     }
 }
 
