@@ -272,7 +272,10 @@ fn f06_a_redis_that_is_full_is_watched_and_nobody_is_asked() {
     let redis = Redis::start();
     let _worker = CeleryWorker::start(&redis, Options { pool: "threads", ..Options::default() });
     let mut server = Server::on(&redis);
-    wait_for_row(&mut server, "worker/list", "w1@lab", |_| true);
+    // A worker that is just answering then ends.
+    wait_for_row(&mut server, "worker/list", "w1@lab", |row| {
+        row["heartbeats"].as_array().is_some_and(|beats| beats.len() >= 3)
+    });
     redis.command::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
     let ping = json!({ "method": "ping", "timeout": 0.5 });
     let error = at_once(&mut server, "worker/inspect", ping.clone()).unwrap_err();
