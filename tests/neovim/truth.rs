@@ -126,9 +126,10 @@ fn a_finished_task_is_not_said_to_be_in_its_queue() {
     lab::load(&mut nvim, "cluster = require('cluster')");
     lab::show(&mut nvim, TASK);
     run(&mut nvim, "cluster.task.sources = { args_json = 'queue' } cluster.tell('task')");
-    nvim.wait_for_screen("exact, from its message, read while it waited");
-    run(&mut nvim, "cluster.task.place = 'queue' cluster.tell('task')");
-    nvim.wait_for_screen("exact, from the message in its queue");
+    let screen = nvim.wait_for_screen("exact, from its message, read while it waited");
+    assert!(!screen.contains("Waits for a worker"), "{screen}");
+    run(&mut nvim, "cluster.task.place, cluster.task.consumers = 'queue', 2 cluster.tell('task')");
+    nvim.wait_for_screen("Waits for a worker: 2 workers read high.");
 }
 
 #[test]
