@@ -65,7 +65,10 @@ impl Filter {
             1 => "1 row is left out: its".to_owned(),
             rows => format!("{rows} rows are left out: their"),
         };
-        let text = format!("{rows} {} is not known", fields.join(" or "));
+        let mut text = format!("{rows} {} is not known", fields.join(" or "));
+        if fields.iter().any(|field| field == "`name`") {
+            text.push_str("; a stored result tells the name with `result_extended` only");
+        }
         Some(Hint { position: None, text })
     }
 }

@@ -306,6 +306,16 @@ fn what_was_probably_not_meant_is_hinted_at() {
             3,
             one(None, "3 rows are left out: their `queue` or `runtime` is not known"),
         ),
+        (
+            "name:shop.*",
+            0,
+            1,
+            one(
+                None,
+                "1 row is left out: its `name` is not known; a stored result tells the name with \
+                 `result_extended` only",
+            ),
+        ),
         ("!kwargs.a:1", 2, 3, one(None, "3 rows are left out: their `kwargs.a` is not known")),
     ] {
         assert_eq!(hints(text, total, undecided), said, "{text}");
