@@ -2,6 +2,7 @@
 local ask = require("lazycelery.act.ask")
 local client = require("lazycelery.client")
 local keys = require("lazycelery.keys")
+local tell = require("lazycelery.tell")
 local views = require("lazycelery.view")
 
 local M = {}
@@ -104,7 +105,7 @@ local function operate(found, view, first)
       local here = views.get()
       if not here or not keys.offers(here.def, first.name) then
         local sentence = ("lazycelery: nothing here for . to %s"):format(first.name)
-        return vim.notify(sentence, vim.log.levels.WARN)
+        return tell.say(sentence, vim.log.levels.WARN)
       end
       local from, to = vim.fn.line("'["), vim.fn.line("']")
       view, now = here, M.press(first.name, here, { lhs = first.lhs, range = { from, to } })
@@ -126,11 +127,11 @@ end
 function M.run(name, trigger)
   local found = M.list[name]
   if not found then
-    return vim.notify(("lazycelery: no action %q"):format(name), vim.log.levels.ERROR)
+    return tell.of(("no action %q"):format(name), vim.log.levels.ERROR)
   end
   local view = views.get() or views.get(vim.b.lazycelery_view)
   if not view then
-    return vim.notify("lazycelery: not in a view; :LazyCelery opens one", vim.log.levels.WARN)
+    return tell.of("not in a view; :LazyCelery opens one", vim.log.levels.WARN)
   end
   local pressed = M.press(name, view, trigger or {})
   if found.repeats and pressed.lhs and vim.api.nvim_get_current_buf() == view.buf then

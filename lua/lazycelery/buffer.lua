@@ -1,5 +1,7 @@
 --- Makes every buffer of ours, in one order: the other way round an `.editorconfig`, a modeline in a
 --- task's arguments or a swap file get in.
+local tell = require("lazycelery.tell")
+
 local M = {}
 
 --- Completion plugins and assistants are told to stay out of what comes from a broker.
@@ -54,7 +56,7 @@ function M.prepare(buf, spec)
     options.filetype = spec.filetype
   end)
   if not ok then
-    vim.notify("lazycelery: FileType autocommand: " .. tostring(err), vim.log.levels.WARN)
+    tell.of("FileType autocommand: " .. tostring(err), vim.log.levels.WARN)
   end
 end
 

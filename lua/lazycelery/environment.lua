@@ -1,6 +1,7 @@
 --- What is known of every environment: its connection, events, counts, rates. One feed for all.
 local client = require("lazycelery.client")
 local config = require("lazycelery.config")
+local tell = require("lazycelery.tell")
 
 local M = {}
 
@@ -43,7 +44,7 @@ local function announce(name, connected)
     data = { environment = name },
   })
   if not ok then
-    vim.notify(("lazycelery: an autocommand of %s: %s"):format(event, err), vim.log.levels.WARN)
+    tell.of(("an autocommand of %s: %s"):format(event, err), vim.log.levels.WARN)
   end
 end
 
@@ -186,7 +187,7 @@ end
 local function tell_none()
   client.request("environment/check", {}, function(none)
     if none then
-      vim.notify("lazycelery: " .. none.message, vim.log.levels.ERROR)
+      tell.of(none.message, vim.log.levels.ERROR)
     end
   end)
 end
@@ -197,7 +198,7 @@ function M.meet(action)
   M.watch()
   client.request("environment/list", {}, function(err, result)
     if err then
-      return vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+      return tell.of(err.message, vim.log.levels.ERROR)
     end
     local names = vim.tbl_map(function(row)
       return row.name

@@ -3,6 +3,7 @@
 local buffer = require("lazycelery.buffer")
 local client = require("lazycelery.client")
 local keys = require("lazycelery.keys")
+local tell = require("lazycelery.tell")
 local views = require("lazycelery.view")
 
 local M = {}
@@ -104,7 +105,7 @@ function M.keep(view, filter)
   filter = vim.trim(filter)
   apply(view, filter, function(err)
     if err then
-      return vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+      return tell.of(err.message, vim.log.levels.ERROR)
     end
     views.rename(view, filter)
     local past = history_of(view)

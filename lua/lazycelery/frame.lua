@@ -3,6 +3,7 @@
 --- Neovim's own `gF`, `:edit` and `:cc` *run* a frame that reads `term://touch$IFS/tmp/x:88`. Here a
 --- path is opened only where, mapped by `path_map`, it names a regular file and no scheme.
 local config = require("lazycelery.config")
+local tell = require("lazycelery.tell")
 
 local M = {}
 
@@ -102,7 +103,7 @@ end
 function M.open(frame, how)
   local path, reason = M.resolve(frame.file)
   if not path then
-    return vim.notify("lazycelery: " .. reason, vim.log.levels.WARN)
+    return tell.of(reason or "no such file", vim.log.levels.WARN)
   end
   local buf = vim.fn.bufadd(path)
   local target = how == "edit" and reader()
@@ -117,7 +118,7 @@ function M.open(frame, how)
   vim.bo[buf].buflisted = true
   local ok, err = pcall(vim.cmd.buffer, tostring(buf))
   if not ok then
-    return vim.notify("lazycelery: " .. tostring(err), vim.log.levels.WARN)
+    return tell.of(tostring(err), vim.log.levels.WARN)
   end
   local last = vim.api.nvim_buf_line_count(0)
   vim.api.nvim_win_set_cursor(0, { math.max(1, math.min(frame.line or 1, last)), 0 })
@@ -154,7 +155,7 @@ function M.quickfix(traceback, title)
   if #entries == 0 then
     local why = left_out > 0 and "No frame is a file here (option path_map)"
       or "There is no traceback"
-    return vim.notify("lazycelery: " .. why, vim.log.levels.WARN)
+    return tell.of(why, vim.log.levels.WARN)
   end
   vim.fn.setqflist({}, " ", { title = title, items = entries })
   vim.api.nvim_echo({

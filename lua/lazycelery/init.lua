@@ -2,6 +2,7 @@
 local client = require("lazycelery.client")
 local config = require("lazycelery.config")
 local environment = require("lazycelery.environment")
+local tell = require("lazycelery.tell")
 
 local M = {}
 
@@ -20,7 +21,7 @@ local function foreign(what, callback)
   return function(...)
     local ok, err = pcall(callback, ...)
     if not ok then
-      vim.notify(("lazycelery: the callback of %s: %s"):format(what, err), vim.log.levels.ERROR)
+      tell.of(("the callback of %s: %s"):format(what, err), vim.log.levels.ERROR)
     end
   end
 end
@@ -52,13 +53,13 @@ function M.open(view, options)
   local def = views.def(view)
   local refused = refusal(def, view, options)
   if refused then
-    return vim.notify("lazycelery: " .. refused, vim.log.levels.ERROR)
+    return tell.of(refused, vim.log.levels.ERROR)
   end
   local others = client.outdated()
   if #others > 0 then
     local names = table.concat(others, ", ")
-    vim.notify(
-      ("lazycelery: the server was started with another %s; :LazyCelery restart"):format(names),
+    tell.of(
+      ("the server was started with another %s; :LazyCelery restart"):format(names),
       vim.log.levels.WARN
     )
   end

@@ -12,6 +12,7 @@ local head = require("lazycelery.head")
 local notice = require("lazycelery.notice")
 local picture = require("lazycelery.paint.picture")
 local rows = require("lazycelery.paint.rows")
+local tell = require("lazycelery.tell")
 local window = require("lazycelery.window")
 
 local M = {}
@@ -107,7 +108,7 @@ end
 local function report(view, err)
   if view.reported ~= err then
     view.reported = err
-    vim.notify("lazycelery: " .. err, vim.log.levels.ERROR)
+    tell.of(err, vim.log.levels.ERROR)
   end
 end
 

@@ -7,6 +7,7 @@ local follow = require("lazycelery.follow")
 local head = require("lazycelery.head")
 local paint = require("lazycelery.paint")
 local registry = require("lazycelery.registry")
+local tell = require("lazycelery.tell")
 local window = require("lazycelery.window")
 
 local M = {}
@@ -52,9 +53,9 @@ end
 
 --- In calm mode no cell changes by itself: it is said instead.
 ---@param what string
-local function tell(what)
+local function announce(what)
   if config.options.calm then
-    vim.notify("lazycelery: " .. what)
+    tell.of(what)
   end
 end
 
@@ -80,7 +81,7 @@ environment.on_change(function(changed, before)
   local again = row and row.status == "connected" and before and before.status ~= "connected"
   local same = before and row and before.status == row.status
   if before and row and not same then
-    tell(("%s is %s"):format(changed, row.status))
+    announce(("%s is %s"):format(changed, row.status))
   end
   for _, view in ipairs(registry.all()) do
     if view.id.environment == changed then
@@ -100,7 +101,7 @@ end)
 
 client.on_phase(function(phase)
   if phase == "lost" then
-    tell("the server is gone; starting it again")
+    announce("the server is gone; starting it again")
   end
   for _, view in ipairs(registry.all()) do
     judge(view)

@@ -2,6 +2,7 @@
 local buffer = require("lazycelery.buffer")
 local client = require("lazycelery.client")
 local keys = require("lazycelery.keys")
+local tell = require("lazycelery.tell")
 
 local M = {}
 
@@ -42,9 +43,9 @@ function M.open(view, member)
   }, function(err, row)
     view.cancel = nil
     if err then
-      vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+      tell.of(err.message, vim.log.levels.ERROR)
     elseif not row[member] then
-      vim.notify(("lazycelery: %s is not there any more"):format(member), vim.log.levels.WARN)
+      tell.of(("%s is not there any more"):format(member), vim.log.levels.WARN)
     elseif vim.api.nvim_get_current_buf() == view.buf then
       vim.api.nvim_echo({ { "" } }, false, {})
       show(member, row[member])

@@ -175,7 +175,7 @@ fn n17_a_question_that_comes_late_is_kept_for_the_same_key() {
     run(&mut nvim, "double.held['task/retry'] = {}");
     nvim.keys("r");
     run(&mut nvim, "vim.defer_fn(function() double.release('task/retry') end, 1100)");
-    nvim.wait_for_screen("ready: r again asks");
+    nvim.wait_for_screen("ready to ask: give r once more");
     assert_eq!(value(&mut nvim, "picker.asked"), "nil");
     nvim.keys("jr");
     assert!(asked(&mut nvim).contains("00000102"), "another task is another question");
@@ -183,7 +183,7 @@ fn n17_a_question_that_comes_late_is_kept_for_the_same_key() {
     run(&mut nvim, "double.held['task/retry'] = {} vim.api.nvim_echo({ { '' } }, false, {})");
     nvim.keys("kr");
     run(&mut nvim, "vim.defer_fn(function() double.release('task/retry') end, 1100)");
-    nvim.wait_for_screen("ready: r again asks");
+    nvim.wait_for_screen("ready to ask: give r once more");
     let looks = number(&mut nvim, "double.count('task/retry')");
     nvim.keys("r");
     assert!(asked(&mut nvim).contains("00000101"));

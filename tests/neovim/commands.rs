@@ -92,7 +92,7 @@ fn a_question_that_comes_late_is_kept_for_the_same_command() {
     calls(&mut nvim, "task/revoke", 1);
     nvim.wait_for_screen("Looking at what would be revoked …   :LazyCelery cancel cancels");
     run(&mut nvim, "vim.defer_fn(function() double.release('task/revoke') end, 1100)");
-    nvim.wait_for_screen("ready: :LazyCelery revoke again asks");
+    nvim.wait_for_screen("ready to ask: give :LazyCelery revoke once more");
     assert_eq!(value(&mut nvim, "picker.asked"), "nil");
     run(&mut nvim, "acting.warnings = { { uuid = 'a-1', kind = 'running', text = 'it runs' } }");
     nvim.command("LazyCelery revoke a-1");

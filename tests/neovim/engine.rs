@@ -160,7 +160,7 @@ fn n17_a_question_that_comes_late_waits_for_a_new_key() {
     );
     nvim.keys("ce");
     run(&mut nvim, "vim.defer_fn(function() double.release('worker/list') end, 1100)");
-    nvim.wait_for_screen("ready: ce again asks");
+    nvim.wait_for_screen("ready to ask: give ce once more");
     assert_eq!(value(&mut nvim, "asked"), "nil");
     nvim.keys("ce");
     expect(&mut nvim, "asked[1]", "\"No\"");

@@ -103,7 +103,8 @@ pub fn expect(nvim: &mut Neovim, expression: &str, expected: &str) {
 #[track_caller]
 pub fn said(nvim: &mut Neovim, text: &str) {
     wait_until(&format!("{text:?} to be said"), || {
-        let shown = nvim.text("return vim.fn.execute('messages')");
+        // What the message line does not take stands there over several lines.
+        let shown = nvim.text("return (vim.fn.execute('messages'):gsub('%s*\\n', ' '))");
         shown.contains(text).then_some(()).ok_or(shown)
     });
     nvim.take_messages();

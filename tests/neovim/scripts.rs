@@ -32,7 +32,7 @@ macro_rules! scripts {
 
 scripts! {
     config contract folds format frame help hold name patch program queue_fate queue_plan resend state
-    table task text timeline
+    table task tell text timeline
 }
 
 /// The tables of the help are made from the Lua tables they describe.

@@ -8,6 +8,7 @@ local environment = require("lazycelery.environment")
 local float = require("lazycelery.float")
 local freeze = require("lazycelery.freeze")
 local keys = require("lazycelery.keys")
+local tell = require("lazycelery.tell")
 
 local M = {}
 
@@ -32,11 +33,6 @@ local NO, READ = "No", "Let me read that first"
 ---@field more? { [1]: string, [2]: fun() }[] other answers, and what they do
 ---@field preview? lazycelery.Sheet
 ---@field typed? string a name to be typed, in production: it destroys
-
----@param line string
-local function say(line)
-  vim.notify("lazycelery: " .. line)
-end
 
 --- What asked for it, in the user's words.
 ---@param press lazycelery.Press
@@ -85,6 +81,8 @@ function M.choose(view, prompt, answers, no, over)
     local go = choice and chosen[choice] or no
     if go then
       go()
+    elseif choice ~= NO then
+      tell.of("nothing was done")
     end
   end, over)
   vim.ui.select(items, { prompt = prompt, kind = "lazycelery", format_item = tostring }, answer)
@@ -110,7 +108,7 @@ local function prove(view, question, go, asked)
     if text and vim.trim(text) == typed then
       return go()
     end
-    say(("nothing was done: %s was not typed"):format(typed))
+    tell.of(("nothing was done: %s was not typed"):format(typed))
   end)
   vim.ui.input({ prompt = prompt }, answer)
 end
@@ -143,7 +141,7 @@ local function read(view, question, sheet, go)
     vim.api.nvim_win_close(win, true)
     put(view, question, go)
   end)
-  say("<CR> asks again, q leaves")
+  tell.of("<CR> asks again, q leaves")
 end
 
 --- Puts a question, now; what one line cannot say stands above it.
@@ -201,7 +199,7 @@ function M.question(view, question, go)
       put(view, question, go)
     end,
   }
-  say(("ready: %s again asks"):format(key(press)))
+  tell.of(("ready to ask: give %s once more"):format(key(press)))
 end
 
 --- Puts the question that waited for this very key, on these very items.

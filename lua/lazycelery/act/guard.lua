@@ -2,6 +2,7 @@
 local ask = require("lazycelery.act.ask")
 local client = require("lazycelery.client")
 local environment = require("lazycelery.environment")
+local tell = require("lazycelery.tell")
 
 local M = {}
 
@@ -14,9 +15,9 @@ local function unlock(name, opened)
   local params = { environment = name, minutes = MINUTES }
   client.request("environment/unlock", params, function(err)
     if err then
-      return vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+      return tell.of(err.message, vim.log.levels.ERROR)
     end
-    vim.notify(("%s is unlocked for %d minutes"):format(name, MINUTES))
+    tell.say(("%s is unlocked for %d minutes"):format(name, MINUTES))
     opened()
   end)
 end
@@ -38,7 +39,7 @@ function M.answered(view, err, again, go_on, declined)
     unlock(name, again)
   end
   ask.choose(view, prompt, { { yes, opened } }, function()
-    vim.notify(("lazycelery: nothing was done: %s is locked"):format(name), vim.log.levels.WARN)
+    tell.of(("nothing was done: %s is locked"):format(name), vim.log.levels.WARN)
     if declined then
       declined()
     end
@@ -51,7 +52,7 @@ end
 function M.refused(name)
   local row = environment.get(name)
   if row and row.read_only then
-    vim.notify(("lazycelery: %s is read-only"):format(name), vim.log.levels.WARN)
+    tell.of(("%s is read-only"):format(name), vim.log.levels.WARN)
     return true
   end
   return false

@@ -3,6 +3,7 @@
 local client = require("lazycelery.client")
 local guard = require("lazycelery.act.guard")
 local running = require("lazycelery.act.running")
+local tell = require("lazycelery.tell")
 
 local M = {}
 
@@ -137,7 +138,7 @@ local function look(options, done, ask)
   cancel = ask(shown, function(err, result)
     shown:finish()
     if err then
-      return vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+      return tell.of(err.message, vim.log.levels.ERROR)
     end
     done(result)
   end)

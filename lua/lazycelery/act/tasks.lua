@@ -4,6 +4,7 @@ local format = require("lazycelery.format")
 local guard = require("lazycelery.act.guard")
 local retry = require("lazycelery.act.retry")
 local revoke = require("lazycelery.act.revoke")
+local tell = require("lazycelery.tell")
 local views = require("lazycelery.view")
 
 local M = {}
@@ -83,7 +84,7 @@ local function on_lines(name)
   return function(view, press)
     local found = chosen(view, press)
     if #found.uuids == 0 then
-      return vim.notify("lazycelery: no task here")
+      return tell.of("no task here")
     elseif not guard.refused(view.id.environment) then
       or_all(view, press, found, function(meant)
         acts[name](view, press, meant)

@@ -1,6 +1,7 @@
 --- Buffers of ours that can be written, and whether a write of one is meant. 'autowrite', `:wa` typed
 --- elsewhere, autosave plugins and timers write buffers as well: what goes to a cluster goes because
 --- somebody asked for it, in the window they look at. Knows nothing of what is written.
+local tell = require("lazycelery.tell")
 local text = require("lazycelery.text")
 
 local M = {}
@@ -165,7 +166,7 @@ function M.leave(what)
   end
   local left = vim.fn.getbufinfo({ bufmodified = 1 })[1]
   local why = left and short(left.bufnr) .. " is not written" or tostring(err)
-  vim.notify("lazycelery: Neovim stays: " .. why, vim.log.levels.WARN)
+  tell.of("Neovim stays: " .. why, vim.log.levels.WARN)
 end
 
 --- Says, once until the next write that is meant, that nothing was sent.
@@ -178,7 +179,7 @@ function M.unsent(buf, why)
   noted[buf] = true
   local name = short(buf)
   vim.schedule(function()
-    vim.notify(("lazycelery: unsent: %s: %s"):format(name, why), vim.log.levels.WARN)
+    tell.of(("unsent: %s: %s"):format(name, why), vim.log.levels.WARN)
   end)
 end
 
@@ -206,7 +207,7 @@ function M.asked(event)
   local buf = event.buf
   local writer = writers[buf]
   if not writer then
-    return vim.notify("lazycelery: a view is for reading; nothing was written", vim.log.levels.WARN)
+    return tell.of("a view is for reading; nothing was written", vim.log.levels.WARN)
   end
   local meant, why = M.meant(buf, event)
   if not meant then

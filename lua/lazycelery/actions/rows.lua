@@ -1,6 +1,7 @@
 --- What is done with rows by who reads them: yanked, sorted, narrowed.
 local filter = require("lazycelery.filter")
 local paint = require("lazycelery.paint")
+local tell = require("lazycelery.tell")
 local views = require("lazycelery.view")
 
 local M = {} ---@type table<string, lazycelery.Action>
@@ -116,7 +117,7 @@ local function sort(view)
   views.update(view, { sort = wanted }, function(err)
     if err then
       view.sort = before
-      vim.notify("lazycelery: " .. err.message, vim.log.levels.ERROR)
+      tell.of(err.message, vim.log.levels.ERROR)
     end
   end)
   paint.now(view, true)

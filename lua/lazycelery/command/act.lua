@@ -1,12 +1,13 @@
 --- Subcommands of `:LazyCelery` that change something. With `!` they do not ask.
 
+local seen = require("lazycelery.registry").seen
+local tell = require("lazycelery.tell")
+
 ---@param sentence string
 ---@param level? integer
 local function say(sentence, level)
-  vim.notify("lazycelery: " .. sentence, level or vim.log.levels.ERROR)
+  tell.of(sentence, level or vim.log.levels.ERROR)
 end
-
-local seen = require("lazycelery.registry").seen
 
 --- Asks for something by a command, of whoever asks where it is given.
 ---@param name string

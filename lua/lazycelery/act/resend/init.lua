@@ -6,6 +6,7 @@ local edit = require("lazycelery.act.resend.edit")
 local follow = require("lazycelery.act.resend.follow")
 local outcome = require("lazycelery.act.outcome")
 local send = require("lazycelery.act.resend.send")
+local tell = require("lazycelery.tell")
 local views = require("lazycelery.view")
 
 local M = {}
@@ -17,7 +18,7 @@ local function change(view, press)
   local row, item = views.row(view, press.first)
   local uuid = item and item.task or row and row.uuid
   if not uuid then
-    return vim.notify("lazycelery: no task here", vim.log.levels.WARN)
+    return tell.of("no task here", vim.log.levels.WARN)
   end
   edit.open({ environment = view.id.environment, view = "edit", key = uuid })
 end
@@ -30,7 +31,7 @@ end
 local function straight(view, name, json, bang)
   local args, kwargs, mistake = arguments.split(json)
   if mistake then
-    return vim.notify("lazycelery: " .. mistake, vim.log.levels.ERROR)
+    return tell.of(mistake, vim.log.levels.ERROR)
   end
   local press = asker.press("send", bang, { name, json })
   if ask.resume(view, press) then
@@ -65,7 +66,7 @@ end
 function M.send(who, rest, options)
   local name, json = rest:match("^(%S+)%s*(.*)$")
   if not name or not json then
-    return vim.notify("lazycelery: :LazyCelery send takes a task's name", vim.log.levels.ERROR)
+    return tell.of(":LazyCelery send takes a task's name", vim.log.levels.ERROR)
   elseif json == "" then
     local id = { environment = who.id.environment, view = "send", key = name }
     return edit.open(id, { mods = options.mods })

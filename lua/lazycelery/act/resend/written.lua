@@ -9,6 +9,7 @@ local label = require("lazycelery.act.resend.label")
 local outcome = require("lazycelery.act.outcome")
 local plan = require("lazycelery.act.resend.plan")
 local send = require("lazycelery.act.resend.send")
+local tell = require("lazycelery.tell")
 local text = require("lazycelery.text")
 local window = require("lazycelery.window")
 local write = require("lazycelery.act.write")
@@ -42,7 +43,7 @@ vim.diagnostic.config({ virtual_text = true, signs = false }, diagnostics)
 ---@param sentence string
 ---@param level? integer
 local function say(sentence, level)
-  vim.notify("lazycelery: " .. sentence, level)
+  tell.of(sentence, level)
 end
 
 ---@param edit lazycelery.Edit
