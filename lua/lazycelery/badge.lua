@@ -84,7 +84,7 @@ end
 ---@return lazycelery.Chunk[]
 ---@return lazycelery.Chunk[]? briefer
 ---@return lazycelery.Chunk[]? briefest
-function M.chunks(view)
+local function health(view)
   local name = view.id.environment
   local row = environment.get(name)
   local glyph, group = M.glyph(name)
@@ -116,6 +116,21 @@ function M.chunks(view)
     return chunks
   end
   return chunks, { { glyph, group } }, group == "LazyCeleryOk" and {} or nil
+end
+
+--- Likewise, with Vim's own sign before it where the text is not written yet.
+---@param view lazycelery.View
+---@return lazycelery.Chunk[]
+---@return lazycelery.Chunk[]? briefer
+---@return lazycelery.Chunk[]? briefest
+function M.chunks(view)
+  local badges = { health(view) }
+  if view.def.editing and vim.bo[view.buf].modified then
+    for _, chunks in ipairs(badges) do
+      table.insert(chunks, 1, { chunks[1] and "[+] " or "[+]", "LazyCeleryWarn" })
+    end
+  end
+  return unpack(badges, 1, 3)
 end
 
 return M

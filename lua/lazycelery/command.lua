@@ -1,5 +1,8 @@
 --- `:LazyCelery`: what its words mean, and what they complete to. Those that change something are in
 --- `command/act.lua`.
+local seen = require("lazycelery.registry").seen
+local tell = require("lazycelery.tell")
+
 local M = {}
 
 ---@class lazycelery.Subcommand
@@ -26,15 +29,33 @@ end
 ---@param mods table
 local function detail(view, what, key, mods)
   if key == "" then
-    return vim.notify(
-      ("lazycelery: :LazyCelery %s takes %s"):format(view, what),
-      vim.log.levels.ERROR
-    )
+    return tell.of((":LazyCelery %s takes %s"):format(view, what), vim.log.levels.ERROR)
   end
   require("lazycelery").open(view, { key = key, mods = mods })
 end
 
-local seen = require("lazycelery.registry").seen
+--- Characters of an id that stand for it in lists.
+local SHORT = 8
+
+--- A task by its id, or by the beginning of it that lists show. Where several begin so, all of them.
+---@param id string
+---@param mods table
+local function task(id, mods)
+  if #id ~= SHORT or id:find("[^%x]") then
+    return detail("task", "a uuid", id, mods)
+  end
+  local params = { filter = "id:" .. id, limit = 2 }
+  require("lazycelery.environment").resolve(nil, function(name)
+    params.environment = name
+    require("lazycelery.client").request("task/list", params, function(err, found)
+      local rows = not err and found.rows or {}
+      if #rows > 1 then
+        return list("tasks", params.filter, mods)
+      end
+      detail("task", "a uuid", rows[1] and rows[1].uuid or id, mods)
+    end)
+  end)
+end
 
 ---@type table<string, lazycelery.Subcommand>
 M.subcommands = {
@@ -69,11 +90,9 @@ M.subcommands = {
     end,
   },
   task = {
-    description = "one task",
+    description = "one task, by its id or the beginning that lists show",
     arguments = "<uuid>",
-    run = function(rest, mods)
-      detail("task", "a uuid", rest, mods)
-    end,
+    run = task,
     complete = function()
       return seen("task", "uuid")
     end,
@@ -126,7 +145,7 @@ M.subcommands = {
     run = function(_, mods)
       local path = require("lazycelery.client.program").log_file()
       if not vim.uv.fs_stat(path) then
-        return vim.notify("lazycelery: there is no log at " .. path, vim.log.levels.WARN)
+        return tell.of("there is no log at " .. path, vim.log.levels.WARN)
       end
       vim.cmd({ cmd = "sview", args = { path }, magic = { file = false }, mods = mods })
       vim.cmd("normal! G")
@@ -152,10 +171,7 @@ function M.run(command)
   local range = command.range > 0 and { command.line1, command.line2 } or nil
   local about_rows = subcommand or actions.list[word]
   if range and not (about_rows and about_rows.rows) then
-    return vim.notify(
-      ("lazycelery: :LazyCelery %s takes no range"):format(word),
-      vim.log.levels.ERROR
-    )
+    return tell.of((":LazyCelery %s takes no range"):format(word), vim.log.levels.ERROR)
   elseif subcommand then
     return subcommand.run(rest or "", command.smods, { bang = command.bang, range = range })
   elseif actions.list[word] then
@@ -163,10 +179,7 @@ function M.run(command)
   elseif word:find(":") then
     return list("tasks", vim.trim(command.args), command.smods)
   end
-  vim.notify(
-    ("lazycelery: no view or command %q; <Tab> completes them"):format(word),
-    vim.log.levels.ERROR
-  )
+  tell.of(("no view or command %q; <Tab> completes them"):format(word), vim.log.levels.ERROR)
 end
 
 ---@param names string[]

@@ -60,7 +60,8 @@ local function title(view, cells)
     local subject = text.cut(text.clean(M.subject(view)), cells - 1 - text.width(note), true)
     return text.cut(" " .. subject .. note, cells)
   elseif not view.is_list then
-    return " " .. text.cut(view.def.title, cells - 1)
+    local of = view.id.key and " of " .. text.clean(view.id.key) or ""
+    return " " .. text.cut(view.def.title .. of, cells - 1)
   end
   return grid.header(view.grid, view.sort, config.options.ascii, cells)
 end

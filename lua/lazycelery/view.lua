@@ -13,6 +13,7 @@ local keys = require("lazycelery.keys")
 local name = require("lazycelery.name")
 local paint = require("lazycelery.paint")
 local registry = require("lazycelery.registry")
+local tell = require("lazycelery.tell")
 local weather = require("lazycelery.weather")
 local window = require("lazycelery.window")
 require("lazycelery.decorate")
@@ -100,6 +101,11 @@ local function autocommands(view)
   on("CursorMoved", function()
     moved(view)
   end)
+  if view.def.editing then
+    on("BufModifiedSet", function()
+      head.update(view)
+    end)
+  end
   on("WinEnter", function()
     head.update(view)
     if head.as_line(view) and view.shown[1] ~= "notice:header" then
@@ -161,7 +167,7 @@ function M.adopt(buf, asleep)
   local id = name.parse(bufname)
   local def = id and M.def(id.view)
   if not id or not def then
-    vim.notify("lazycelery: no such view: " .. bufname, vim.log.levels.ERROR)
+    tell.of("no such view: " .. bufname, vim.log.levels.ERROR)
     return nil
   end
   local before = registry.get(buf) or unloaded[buf]

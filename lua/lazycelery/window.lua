@@ -1,4 +1,6 @@
 --- Where views stand: which window one opens in, that window's options, and the way back.
+local tell = require("lazycelery.tell")
+
 local M = {}
 
 --- Windows that hold something of their own: a view opens elsewhere.
@@ -37,7 +39,7 @@ local function guarded(what, action)
   local ok, err = pcall(action)
   if not ok then
     vim.schedule(function()
-      vim.notify(("lazycelery: an autocommand of %s: %s"):format(what, err), vim.log.levels.WARN)
+      tell.of(("an autocommand of %s: %s"):format(what, err), vim.log.levels.WARN)
     end)
   end
 end
@@ -94,7 +96,8 @@ function M.show(buf, options)
 end
 
 --- Back to what the window showed; a split of ours closes. Never quits Neovim.
-function M.back()
+---@param otherwise? fun() where there is nothing to go back to
+function M.back(otherwise)
   local past = trail(0)
   while #past > 0 do
     local buf = table.remove(past)
@@ -110,6 +113,8 @@ function M.back()
     guarded("WinClosed", function()
       vim.cmd.close()
     end)
+  elseif otherwise then
+    otherwise()
   else
     guarded("BufEnter", function()
       vim.cmd.enew()

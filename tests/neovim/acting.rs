@@ -338,6 +338,16 @@ fn a_long_job_tells_how_far_it_is_and_is_stopped() {
     nvim.keys("<C-c>");
     nvim.wait_for_screen("Nothing is under way");
     honest(&mut nvim);
+    nvim.wait_for_screen("r sends the 4,090 again that it did not come to");
+    nvim.keys("<C-w>jr");
+    expect(&mut nvim, "(picker.asked or {}).prompt", "\"Send 4,090 tasks again?\"");
+    pick(&mut nvim, 2);
+    expect(&mut nvim, "#double.last('task/retry').uuids", "4090");
+    expect(
+        &mut nvim,
+        "vim.list_contains(double.last('task/retry').uuids, acting.matching[121])",
+        "true",
+    );
 }
 
 /// A message that Neovim cannot read is dropped whole: the job is asked for.

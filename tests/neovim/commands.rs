@@ -43,6 +43,39 @@ fn tasks_are_acted_on_by_their_ids_from_anywhere() {
     }
 }
 
+/// A task is found by the beginning of its id that lists show, if that means one.
+#[test]
+fn a_task_opens_by_the_id_that_lists_show() {
+    let mut nvim = elsewhere();
+    run(
+        &mut nvim,
+        "double.answers['task/list'] = function(params)
+           local rows = { { uuid = '5f2c9e10-a' }, { uuid = '5f2c9e10-b' } }
+           return { rows = vim.list_slice(rows, 1, found), total = found, exact = true }
+         end",
+    );
+    let names = ["task:5f2c9e10", "task:5f2c9e10-a", "tasks?id:5f2c9e10"];
+    for (found, name) in names.into_iter().enumerate() {
+        run(&mut nvim, &format!("found = {found}"));
+        nvim.command("LazyCelery task 5f2c9e10");
+        let name = format!("\"lazycelery://prod:{name}\"");
+        expect(&mut nvim, "vim.api.nvim_buf_get_name(0)", &name);
+    }
+    expect(&mut nvim, "double.last('task/list').filter", "\"id:5f2c9e10\"");
+}
+
+/// The page that is alone in a window made for it has its list behind it, not an empty buffer.
+#[test]
+fn a_page_whose_window_was_made_for_it_goes_back_to_its_list() {
+    let mut nvim = elsewhere();
+    nvim.command("belowright split");
+    nvim.command("botright LazyCelery task a-1");
+    expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-task\"");
+    nvim.command("only!");
+    nvim.keys("q");
+    expect(&mut nvim, "vim.bo.filetype", "\"lazycelery-tasks\"");
+}
+
 /// What guards an environment is asked for, as no view has told it.
 #[test]
 fn production_has_names_typed_from_anywhere() {

@@ -64,6 +64,23 @@ fn ask(nvim: &mut Neovim, keys: &str) -> String {
     format!("{}\n{question}", shown(nvim, "lazycelery-plan"))
 }
 
+/// What is not written yet shows it, and the other views are a key away as everywhere.
+#[test]
+fn what_is_unwritten_is_signed_and_stays_while_one_looks_elsewhere() {
+    let mut nvim = start();
+    assert!(!nvim.screen().contains("[+]"));
+    nvim.keys("ggdd");
+    nvim.wait_for_screen("[+] prod");
+    nvim.keys("g3");
+    expect(&mut nvim, "vim.api.nvim_buf_get_name(0)", "\"lazycelery://prod:queues\"");
+    show(&mut nvim, "celery", 4);
+    nvim.keys("u");
+    nvim.wait_for_screen_that("no sign", |screen| !screen.contains("[+]"));
+    run(&mut nvim, "queues.empty = {}");
+    nvim.command("LazyCelery messages empty");
+    nvim.wait_for_screen("Messages of empty");
+}
+
 #[test]
 fn one_write_plans_all_queues_and_no_means_nothing() {
     let mut nvim = start();
@@ -385,7 +402,7 @@ fn editing_is_vims_own() {
          return table.concat(keys, ' ')",
     );
     // The last are doors that Neovim would open by itself.
-    let ours = "- <C-C> <CR> K g? gX gy";
+    let ours = "- <C-C> <CR> K g1 g2 g3 g4 g? gX gy";
     let doors = "<C-W><C-F> <C-W>F <C-W>f <C-W>gF <C-W>gf [f ]f gF gf";
     let mut wanted: Vec<_> = ours.split(' ').chain(doors.split(' ')).collect();
     wanted.sort_unstable();

@@ -211,7 +211,7 @@ fn what_is_not_known_exactly_is_left_to_be_written() {
     let text = lines(&mut nvim);
     if !text.contains("# exact") {
         assert!(text.contains("# Not known exactly"), "{text}");
-        assert!(text.contains("\n# [42]\nargs:"), "{text}");
+        assert!(text.contains("\nargs:\n# [42]\n"), "{text}");
         nvim.keys(":w<CR>");
         nvim.wait_for_screen("`args` is wanted");
     }

@@ -143,6 +143,17 @@ expect.equal(
 )
 expect.equal(draft.parse(unknown).headers.text, '{"t": 1.50}')
 
+-- What its text reads as is offered, and not taken for what it was.
+local readable = { uuid = "u", name = "a.b", args = "(42,)", kwargs = "{}" }
+text = table.concat(
+  draft.render(source.of_task(readable, { args_json = "[42]", kwargs_json = "{}" })),
+  "\n"
+)
+expect.yes(text:find("\n# %(42,%)\n# What that reads as [^\n]+\nargs:\n# %[42%]\n#"), text)
+expect.equal(draft.parse(vim.split(text, "\n")).args.text, "")
+local taken = text:gsub("\n# %[42%]", "\n[42]")
+expect.equal(draft.parse(vim.split(taken, "\n")).args.text, "[42]")
+
 -- N44: what a formatter did to a payload is seen.
 expect.equal(compare.changes("[1, 2]", "[1, 2]"), "as it was")
 expect.equal(compare.changes("[1, 2]", "[\n1,2 ]"), "the same but for blanks")

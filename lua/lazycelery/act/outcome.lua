@@ -1,7 +1,9 @@
 --- What came of something, as it is: in one sentence, and for many items each by itself, in a buffer.
+local asker = require("lazycelery.act.asker")
 local buffer = require("lazycelery.buffer")
 local format = require("lazycelery.format")
 local keys = require("lazycelery.keys")
+local tell = require("lazycelery.tell")
 local text = require("lazycelery.text")
 local views = require("lazycelery.view")
 local window = require("lazycelery.window")
@@ -24,12 +26,12 @@ local NAMES = 3
 ---@param sentence string
 ---@param level? integer
 function M.say(sentence, level)
-  vim.notify(text.clean(sentence), level)
+  tell.say(text.clean(sentence), level)
 end
 
 ---@param err lazycelery.Error
 function M.failed(err)
-  vim.notify("lazycelery: " .. text.clean(err.message), vim.log.levels.ERROR)
+  tell.of(text.clean(err.message), vim.log.levels.ERROR)
 end
 
 --- What should be known of what was done: some warnings, and how many others.
@@ -44,7 +46,7 @@ function M.warn(warnings)
     texts[i] = (warning.uuid and warning.uuid .. ": " or "") .. warning.text
   end
   if #texts > 0 then
-    vim.notify(table.concat(texts, "\n"), vim.log.levels.WARN)
+    tell.say(table.concat(texts, "\n"), vim.log.levels.WARN)
   end
 end
 
@@ -153,13 +155,20 @@ function M.left_alone(page, number, refused, names)
   end
 end
 
-local last ---@type { view: lazycelery.Asker, page: lazycelery.Page }?
+--- What can be done next with what was left alone.
+---@class lazycelery.Next
+---@field key string
+---@field words string what it does, for the line below the list
+---@field run fun(press: lazycelery.Press)
+
+local last ---@type { view: lazycelery.Asker, page: lazycelery.Page, further: lazycelery.Next? }?
 
 ---@param view lazycelery.Asker
 ---@param page lazycelery.Page
+---@param further lazycelery.Next?
 ---@return integer buf
 ---@return integer lines
-local function buffer_of(view, page)
+local function buffer_of(view, page, further)
   local picture = page:picture()
   local function open_aimed_at()
     local item = page.items[picture.ids[vim.fn.line(".")]]
@@ -181,6 +190,13 @@ local function buffer_of(view, page)
       end)
       keys.map(made, "n", "<CR>", "open the task", open_aimed_at)
       keys.map(made, "n", "<2-LeftMouse>", "open the task", open_aimed_at)
+      if further then
+        keys.map(made, "n", further.key, further.words, function()
+          local press = asker.press("outcome", false, {})
+          press.lhs = further.key
+          further.run(press)
+        end)
+      end
     end,
   })
   buffer.colour(buf, namespace, picture.spans)
@@ -192,8 +208,9 @@ local shown ---@type integer? the window
 ---@param view lazycelery.Asker
 ---@param page lazycelery.Page
 ---@param enter boolean
-local function show(view, page, enter)
-  local buf, lines = buffer_of(view, page)
+---@param further lazycelery.Next?
+local function show(view, page, enter, further)
+  local buf, lines = buffer_of(view, page, further)
   if shown and vim.api.nvim_win_is_valid(shown) then
     pcall(vim.api.nvim_win_close, shown, true)
   end
@@ -207,7 +224,8 @@ local function show(view, page, enter)
   options.winfixheight = true
   local tall = height < most and vim.api.nvim_win_text_height(shown, {}).all or most
   vim.api.nvim_win_set_height(shown, math.min(most, math.max(height, tall)))
-  options.statusline = " <CR> opens the task under the cursor   q closes"
+  local words = further and further.words:gsub("%%", "%%%%") .. "   " or ""
+  options.statusline = " <CR> opens the task under the cursor   " .. words .. "q closes"
 end
 
 --- What came of each item, in a buffer below the view; where a person is elsewhere by now, in none,
@@ -215,19 +233,21 @@ end
 --- cursor.
 ---@param view lazycelery.Asker
 ---@param page lazycelery.Page
-function M.list(view, page)
-  last = { view = view, page = page }
-  if vim.api.nvim_get_current_buf() == view.buf then
-    show(view, page, false)
+---@param further? lazycelery.Next
+function M.list(view, page, further)
+  last = { view = view, page = page, further = further }
+  local within = vim.api.nvim_get_current_win() == shown
+  if within or vim.api.nvim_get_current_buf() == view.buf then
+    show(view, page, within, further)
   end
 end
 
 --- The list of the last outcome, once more.
 function M.open()
   if not last then
-    return vim.notify("lazycelery: nothing was done to many at once yet")
+    return tell.of("nothing was done to many at once yet")
   end
-  show(last.view, last.page, true)
+  show(last.view, last.page, true, last.further)
 end
 
 return M

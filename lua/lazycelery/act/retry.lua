@@ -134,16 +134,34 @@ local function sheet(plan)
   return subject.sheet(page)
 end
 
+--- Those that a job did not come to, which was stopped or lost the broker.
+---@param uuids string[]
+---@param result lazycelery.RetryAnswer
+---@return string[]
+local function unreached(uuids, result)
+  local reached = {}
+  for _, one in ipairs(result.sent) do
+    reached[one.from] = true
+  end
+  for _, one in ipairs(result.refused or {}) do
+    reached[one.uuid] = one.kind ~= "unreached"
+  end
+  return vim.tbl_filter(function(uuid)
+    return not reached[uuid]
+  end, uuids)
+end
+
 --- Each task that was sent, and what it became; each that was not, and why.
 ---@param view lazycelery.Asker
 ---@param result lazycelery.RetryAnswer
 ---@param asked integer
 ---@param names table<string, string>
-local function list(view, result, asked, names)
+---@param rest? string[] what was not reached, which can be asked for
+local function list(view, result, asked, names, rest)
   local page = subject.page()
   for _, one in ipairs(result.sent) do
     page:head({
-      { "✓ ", "LazyCeleryOk" },
+      { "sent  ", "LazyCeleryOk" },
       { subject.short(one.from), "LazyCeleryDim" },
       { " → " },
       { subject.short(one.uuid), "LazyCeleryKey" },
@@ -152,7 +170,16 @@ local function list(view, result, asked, names)
     }, { tasks = { one.uuid, one.from } })
   end
   outcome.left_alone(page, asked - #result.sent, result.refused or {}, names)
-  outcome.list(view, page)
+  outcome.list(view, page, rest and rest[1] and {
+    key = "r",
+    words = ("r sends the %s again that it did not come to"):format(format.count(#rest)),
+    run = function(press)
+      press.name, press.ids = "retry", rest
+      if not ask.resume(view, press) then
+        M.ask(view, press, { uuids = rest, names = names })
+      end
+    end,
+  } or nil)
 end
 
 ---@param result lazycelery.RetryAnswer
@@ -189,11 +216,12 @@ local function run(view, uuids, names, how)
     if err then
       return outcome.failed(err)
     end
+    local rest = unreached(uuids, result)
     result.refused = vim.list_extend(result.refused or {}, how.left or {})
     local all = #uuids + #(how.left or {})
     outcome.say(sentence(result, all), #result.sent == 0 and vim.log.levels.WARN or nil)
     if all > 1 then
-      list(view, result, all, names)
+      list(view, result, all, names, rest)
     end
   end)
 end

@@ -83,8 +83,11 @@ M.up = {
 
 M.back = {
   description = "back to what the window showed before",
-  run = function()
-    window.back()
+  run = function(view, press)
+    -- The page that a window was made for has its list behind it.
+    window.back(view.def.up and function()
+      M.up.run(view, press)
+    end or nil)
   end,
 }
 

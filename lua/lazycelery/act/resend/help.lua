@@ -10,6 +10,7 @@ M.rows = {
   { ":w", "look it over, show what will be sent, ask, send; follow it below" },
   { ":wq ZZ", "likewise, and go back to what the window showed" },
   { ":e!", "discard what was changed, and load it anew" },
+  { "<C-^>", "go back, and leave it as it is" },
   { "]d [d", "the next and the previous mistake" },
   { "!!jq .", "lay out the JSON of a line; :w tells what it changed" },
   { "g?", "this help" },

@@ -13,7 +13,8 @@ local REMARK_BYTES = 2000
 ---@param found lazycelery.TaskDraft
 ---@param row table
 ---@param name "args"|"kwargs"
-local function arguments(found, row, name)
+---@param read string? the JSON that its text for reading would be
+local function arguments(found, row, name, read)
   local exact = row[name .. "_json"]
   if exact then
     found.values[name] = exact
@@ -33,6 +34,10 @@ local function arguments(found, row, name)
     end
     vim.list_extend(remarks, vim.split(shown, "\n", { plain = true }))
   end
+  if read then
+    remarks[#remarks + 1] = "What that reads as stands below: without its # it is sent."
+    found.values[name] = "# " .. read
+  end
   found.remarks[name] = remarks
 end
 
@@ -47,8 +52,10 @@ local function later(eta)
 end
 
 ---@param row table
+---@param read? { args_json: string?, kwargs_json: string? } what its texts for reading would be as JSON
 ---@return lazycelery.TaskDraft
-function M.of_task(row)
+function M.of_task(row, read)
+  read = read or {}
   local message = row.message or {}
   local found = {
     title = {
@@ -73,8 +80,8 @@ function M.of_task(row)
     found.remarks[row.priority and "headers" or "priority"] =
       { ("Its message was not seen: %s not known."):format(what) }
   end
-  arguments(found, row, "args")
-  arguments(found, row, "kwargs")
+  arguments(found, row, "args", read.args_json)
+  arguments(found, row, "kwargs", read.kwargs_json)
   return found
 end
 
@@ -86,6 +93,26 @@ function M.of_name(name)
     values = { name = name, headers = "{}", args = "[]", kwargs = "{}" },
     remarks = { queue = { "Left empty, it goes where the application sends by default." } },
   }
+end
+
+--- What the server would send of a task that is known by texts for reading alone.
+---@param id lazycelery.ViewId
+---@param row table
+---@param done fun(read: table?)
+local function read_texts(id, row, done)
+  if row.args_json and row.kwargs_json or not (row.args or row.kwargs) then
+    return done()
+  end
+  local params = {
+    environment = id.environment,
+    uuids = { id.key },
+    accept_inexact = true,
+    dry_run = true,
+  }
+  client.request("task/retry", params, function(_, answer)
+    local one = answer and (answer.sent or {})[1]
+    done(one and one.source == "repr" and one or nil)
+  end, PATIENCE_S)
 end
 
 ---@param id lazycelery.ViewId
@@ -100,11 +127,13 @@ function M.load(id, done)
     if err then
       return done(err)
     end
-    done(nil, M.of_task(row), {
-      args_json = row.args_json,
-      kwargs_json = row.kwargs_json,
-      own_headers_json = row.message and (row.message.own_headers_json or "{}"),
-    })
+    read_texts(id, row, function(read)
+      done(nil, M.of_task(row, read), {
+        args_json = row.args_json,
+        kwargs_json = row.kwargs_json,
+        own_headers_json = row.message and (row.message.own_headers_json or "{}"),
+      })
+    end)
   end, PATIENCE_S)
 end
 
