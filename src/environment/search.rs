@@ -3,22 +3,25 @@
 
 use super::{Environment, PATIENCE, queues, results};
 use crate::broker::{Broker, Peek};
-use crate::celery::TaskMessage;
 use crate::error::{Error, Result};
-use crate::state::Kind;
+use crate::state::{Kind, Place};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Messages searched for one task, at most.
+/// Messages searched for tasks, at most.
 const SEARCH_MESSAGES: u64 = 10_000;
 
-/// Bytes searched for one task, at most.
+/// Bytes searched for tasks, at most.
 const SEARCH_BYTES: usize = 16 << 20;
 
 /// Time spent on that search, at most.
 const SEARCH_TIME: Duration = Duration::from_secs(1);
+
+/// Stored results above so many bytes are not read where many are asked for.
+const MANY_CUT: usize = 16 << 10;
 
 /// Messages read at once while searching.
 const PAGE: usize = 500;
@@ -58,17 +61,40 @@ impl Environment {
         if let Err(error) = self.learn_results(&[uuid.to_owned()], cut).await {
             tracing::debug!(%error, "the result backend could not be asked for a task");
         }
-        match self.search(uuid).await {
+        match self.search(&[uuid]).await {
             Ok(found) => Ok(found),
             Err(_) if self.read(|state| state.knows(uuid)) => Ok(Found::default()),
             Err(error) => Err(error),
         }
     }
 
-    /// Looks for a task's message in the queues and among what workers hold.
-    async fn search(&self, uuid: &str) -> Result<Found> {
+    /// Likewise for many, at the cost of few questions: large results are not read.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`], [`Error::Broker`]: not all sources could be asked.
+    pub(super) async fn find_tasks(&self, uuids: &[String]) -> Result<()> {
+        if self.0.replay.is_some() {
+            return self.fresh(&[]).await.map(drop);
+        }
+        if let Err(error) = self.learn_results(uuids, MANY_CUT).await {
+            tracing::debug!(%error, "the result backend could not be asked for tasks");
+        }
+        // Of one that waits it is known where.
+        let waits = |uuid: &str| {
+            let places = [Place::Queue, Place::Reserved, Place::Scheduled];
+            self.read(|state| places.into_iter().any(|place| state.is_at(uuid, place)))
+        };
+        let wanted = uuids.iter().map(String::as_str).filter(|uuid| !waits(uuid));
+        self.search(&wanted.collect::<Vec<_>>()).await.map(drop)
+    }
+
+    /// Looks for the messages of tasks in the queues and among what workers hold. Where the last one
+    /// was found is answered.
+    async fn search(&self, uuids: &[&str]) -> Result<Found> {
         let connection = self.connection().await?;
-        if self.read(|state| state.is_over(uuid)) {
+        let ended = |uuid: &str| self.read(|state| state.is_over(uuid));
+        let mut wanted: HashSet<&str> = uuids.iter().copied().filter(|uuid| !ended(uuid)).collect();
+        if wanted.is_empty() {
             return Ok(Found::default());
         }
         queues::unacked(self, &connection).await?;
@@ -86,15 +112,18 @@ impl Environment {
                 left.0 -= read;
                 left.1 =
                     left.1.saturating_sub(peek.messages.iter().map(|(_, raw)| raw.len()).sum());
-                if let Some((at, message)) = pick(&peek, uuid) {
-                    let place = searched.messages + at;
+                for (at, (_, raw)) in peek.messages.iter().enumerate() {
+                    let task = queues::task(raw).filter(|task| wanted.remove(&*task.uuid));
+                    let Some(message) = task.map(Box::new) else { continue };
+                    let place = searched.messages + at as u64;
                     found.position =
                         Some(place).filter(|_| self.read(|state| state.is_read(&queue)));
-                    searched.messages += at + 1;
-                    let (queue, message) = (queue.clone(), Box::new(message));
-                    self.observe(Kind::Found { queue, message });
-                    found.searched.push(searched);
-                    return Ok(found);
+                    self.observe(Kind::Found { queue: queue.clone(), message });
+                    if wanted.is_empty() {
+                        searched.messages = place + 1;
+                        found.searched.push(searched);
+                        return Ok(found);
+                    }
                 }
                 searched.messages += read;
                 if read == 0 || searched.messages >= peek.total {
@@ -155,11 +184,4 @@ async fn peek_all(
         whole.messages.extend(peek.messages);
     }
     Ok(whole)
-}
-
-fn pick(peek: &Peek, uuid: &str) -> Option<(u64, TaskMessage)> {
-    peek.messages.iter().enumerate().find_map(|(at, (_, raw))| {
-        let task = queues::task(raw).filter(|task| task.uuid == uuid)?;
-        Some((at as u64, task))
-    })
 }

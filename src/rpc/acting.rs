@@ -3,7 +3,7 @@
 
 use super::call::Call;
 use super::discover::Told;
-use crate::environment::act::{Acting, Caller, Job, JobStatus, Preview, Standing, Unlocked};
+use crate::environment::act::{Caller, Job, JobStatus, Preview, Standing, Unlocked};
 use crate::error::Result;
 use crate::server::Notifier;
 use schemars::JsonSchema;
@@ -56,7 +56,7 @@ pub(super) struct Done<T> {
 }
 
 /// Carries an action out and waits for its end, or with `dry_run` says what would come of it.
-/// Whoever gives up waiting only detaches.
+/// Whoever gives up waiting only detaches, and ends a dry run.
 ///
 /// # Errors
 /// [`crate::Error::Forbidden`], but for a dry run; what the action says.
@@ -68,15 +68,15 @@ pub(super) async fn act<A: Preview>(
     action: A,
 ) -> Result<Done<A::Outcome>> {
     let environment = call.environment(environment)?;
-    if dry_run {
-        let outcome = call.environments.preview(&environment, action).await?;
-        return Ok(Done { outcome, cancelled: false });
-    }
     let (client, unlocked) = (call.client(), call.session.slot::<Unlocked>());
     let rate = how.rate.map(rate).transpose()?;
+    if dry_run {
+        let (job, looking) = call.environments.preview(&environment, client.name(), action);
+        return end(call, job, looking, how.progress).await;
+    }
     let caller = Caller { actor: client.name(), unlocked: &unlocked, rate };
     let acting = call.environments.act(&environment, caller, action).await?;
-    end(call, acting, how.progress).await
+    end(call, acting.job.clone(), acting.outcome(), how.progress).await
 }
 
 /// Waits for the end of what was set going, and tells how it goes.
@@ -85,10 +85,10 @@ pub(super) async fn act<A: Preview>(
 /// What it says.
 pub(super) async fn end<T>(
     call: &Call,
-    acting: Acting<T>,
+    job: Job,
+    outcome: impl Future<Output = Result<T>>,
     progress: Option<Token>,
 ) -> Result<Done<T>> {
-    let job = acting.job.clone();
     let reporter = tokio::spawn(report(job.clone(), progress, call.notifier.clone()));
     let stop = async {
         call.session.input_ends().await;
@@ -97,7 +97,7 @@ pub(super) async fn end<T>(
         pending::<Infallible>().await
     };
     let outcome = tokio::select! {
-        outcome = acting.outcome() => outcome,
+        outcome = outcome => outcome,
         never = stop => match never {},
     };
     // Its last report comes before the answer.

@@ -417,6 +417,11 @@ impl State {
         self.tasks.is_over(uuid)
     }
 
+    /// The task is known, and there.
+    pub fn is_at(&self, uuid: &str, place: Place) -> bool {
+        self.tasks.is_at(uuid, place)
+    }
+
     /// It is over because it was revoked, or about to be: workers store that before they meet it.
     pub fn is_revoked(&self, uuid: &str) -> bool {
         self.tasks.get(uuid).is_some_and(|task| task.current.state == TaskState::Revoked)

@@ -120,6 +120,12 @@ impl Store {
         head.is_some_and(Head::ended)
     }
 
+    /// It is known, and there.
+    pub fn is_at(&self, uuid: &str, place: Place) -> bool {
+        let head = self.records.find(Key::of(uuid)).and_then(|slot| self.records.head(slot));
+        head.is_some_and(|head| head.values.place == place as u32)
+    }
+
     /// It is known, and its queue is not.
     pub fn lacks_queue(&self, uuid: &str) -> bool {
         let head = self.records.find(Key::of(uuid)).and_then(|slot| self.records.head(slot));

@@ -1,5 +1,7 @@
 //! Actions as jobs: their progress, their end before and after that of who asked for them.
 
+use super::rows;
+use crate::support::proxy::Proxy;
 use crate::support::redis::Redis;
 use crate::support::server::{Server, command};
 use crate::support::wait::wait_until;
@@ -141,6 +143,116 @@ fn the_end_of_the_process_waits_for_what_a_job_has_in_hand() {
         wait_until("its end", || !Path::new(&format!("/proc/{}/fd/0", server.pid())).exists());
         assert_eq!(outcomes(&home), told, "{timeout}");
     }
+}
+
+/// Stores the results of so many failed tasks, which name their arguments.
+fn store_failures(redis: &Redis, tasks: usize) {
+    let result = |number: usize| {
+        let failure =
+            json!({ "exc_type": "ValueError", "exc_message": ["x"], "exc_module": "builtins" });
+        json!({ "status": "FAILURE", "result": failure, "traceback": null, "children": [],
+            "date_done": "2026-01-01T00:00:00+00:00", "name": "lab.add", "args": [number, 1],
+            "kwargs": {}, "queue": "celery", "task_id": format!("task-{number}") })
+    };
+    for first in (0..tasks).step_by(500) {
+        let stored = (first..tasks.min(first + 500)).flat_map(|number| {
+            [format!("celery-task-meta-task-{number}"), result(number).to_string()]
+        });
+        let words: Vec<String> = std::iter::once("MSET".into()).chain(stored).collect();
+        redis.command_in::<()>(1, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+/// A server that knows of so many failed tasks, which it may reach the stored results of by `backend`.
+fn knowing(redis: &Redis, backend: &str, failures: usize) -> Server {
+    store_failures(redis, failures);
+    redis.command::<u64>(&["LPUSH", "celery", "a queue that is there"]);
+    let mut server = Server::start(&["--broker", &redis.url(0), "--backend", backend], &[]);
+    wait_until("all of them to be known", || {
+        let listed = server.call("task/list", json!({ "filter": "state:failure" })).unwrap();
+        if listed["total"] == failures { Ok(()) } else { Err(listed["total"].clone()) }
+    });
+    server
+}
+
+fn calls_of(redis: &Redis, command: &str) -> u64 {
+    let told: String = redis.command(&["INFO", "commandstats"]);
+    let line =
+        told.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn a_dry_run_for_many_tells_its_progress_and_asks_for_many_at_once() {
+    let redis = Redis::start();
+    let mut server = knowing(&redis, &redis.url(1), 3_000);
+    let before = calls_of(&redis, "mget");
+    let params = json!({ "filter": "state:failure", "dry_run": true, "progressToken": "mine" });
+    let answer = server.call("task/retry", params).unwrap();
+    let sent = answer["sent"].as_array().unwrap();
+    assert_eq!((sent.len(), answer.get("refused")), (3_000, None));
+    assert_eq!((&sent[0]["source"], answer.get("cancelled")), (&json!("backend"), None));
+    let asked = calls_of(&redis, "mget") - before;
+    assert!(asked <= 30, "{asked} questions for 3,000 tasks");
+    let mut told = vec![server.next_notification()["params"]["value"].clone()];
+    assert_eq!((&told[0]["kind"], &told[0]["title"]), (&json!("begin"), &json!("task/retry")));
+    while told.last().unwrap()["kind"] != "end" {
+        told.push(server.next_notification()["params"]["value"].clone());
+    }
+    let end = told.last().unwrap();
+    assert_eq!((&end["done"], &end["total"]), (&json!(3_000), &json!(3_000)), "{told:?}");
+    assert_eq!(rows(&mut server, "job/list", json!({})), [json!(null); 0], "nothing was done");
+    assert_eq!(redis.command::<u64>(&["LLEN", "celery"]), 1);
+}
+
+#[test]
+fn a_dry_run_is_told_to_stop() {
+    let redis = Redis::start();
+    let line = Proxy::to(redis.port());
+    let mut server = knowing(&redis, &line.url(1), 1_000);
+    // Each question to the backend waits in vain.
+    line.lose("STRLEN");
+    let params = json!({ "filter": "state:failure", "dry_run": true });
+    server.send(&json!({ "jsonrpc": "2.0", "id": 99, "method": "task/retry", "params": params }));
+    let running = wait_for_job(&mut server, "running");
+    assert_eq!((&running["dry_run"], &running["method"]), (&json!(true), &json!("task/retry")));
+    server.call("job/cancel", json!([running["job"]])).unwrap();
+    let answer = loop {
+        let message = server.next_notification();
+        if message["id"] == 99 {
+            break message["result"].clone();
+        }
+    };
+    assert_eq!(answer["cancelled"], true, "{answer}");
+    assert!(answer["sent"].as_array().unwrap().len() < 1_000);
+}
+
+#[test]
+fn a_dry_run_ends_with_whoever_waits_for_it() {
+    let redis = Redis::start();
+    let _deaf = Deaf::listen(&redis);
+    let mut server = Server::on(&redis);
+    let mut asked = call(100, 30.0);
+    asked["params"]["dry_run"] = true.into();
+    asked["params"]["progressToken"] = "mine".into();
+    server.send(&asked);
+    let running = wait_for_job(&mut server, "running");
+    let told: Vec<Value> = (0..3)
+        .map(|nth| {
+            if nth == 1 {
+                server.notify("$/cancelRequest", json!({ "id": 100 }));
+            }
+            server.next_notification()
+        })
+        .collect();
+    let kinds = told.iter().map(|note| note["params"]["value"]["kind"].as_str());
+    let mut kinds: Vec<_> = kinds.flatten().collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["begin", "end"], "{told:?}");
+    assert!(told.iter().any(|note| note["error"]["code"] == -32800), "{told:?}");
+    let gone = server.call("job/get", json!([running["job"]])).unwrap_err();
+    assert!(gone["message"].as_str().unwrap().starts_with("no job"), "{gone}");
+    assert!(!server.home().join("state/lazycelery/audit.jsonl").exists());
 }
 
 /// What takes longer than a second tells its progress unasked: that is no answer.

@@ -1,6 +1,6 @@
 //! `worker/control`: a command of Celery's remote control.
 
-use super::{Action, Job, Preview};
+use super::{Action, Job, Licence, Preview};
 use crate::celery::control::Request;
 use crate::environment::{Environment, Need, Replies};
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ impl Action for Control {
         json!({ "method": self.command.name(), "destination": self.destination })
     }
 
-    async fn carry_out(self, environment: &Environment, _: &Job) -> Result<Replies> {
+    async fn carry_out(self, environment: &Environment, _: &Licence) -> Result<Replies> {
         let command = self.command.name();
         self.ask(environment, command).await
     }
@@ -62,7 +62,7 @@ impl Action for Control {
 
 impl Preview for Control {
     /// Only a ping: who would have heard it.
-    async fn preview(self, environment: &Environment) -> Result<Replies> {
+    async fn preview(self, environment: &Environment, _: &Job) -> Result<Replies> {
         self.ask(environment, "ping").await
     }
 }

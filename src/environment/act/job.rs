@@ -1,8 +1,8 @@
-//! Jobs: actions on their way. A job outlives the request that started it, not the process.
+//! Jobs: what is on its way and takes a while. That of an action outlives the request that started it,
+//! not the process; that of a dry run ends with whoever waits for it.
 //!
-//! To its action a [`Job`] is the licence to change the cluster and the one that says how much may be
-//! done next ([`Job::batch`]): there a rate is kept, and there it is seen that the job is to stop.
-//! Must not know what actions do.
+//! A [`Job`] tells how far it is, and says how much may be done next ([`Job::batch`]): there a rate is
+//! kept, and there it is seen that the job is to stop. Must not know what actions do.
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -68,6 +68,9 @@ pub struct JobRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     pub status: JobStatus,
+    /// It looks what would be done, and changes nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
 }
@@ -92,7 +95,7 @@ pub struct JobDetails {
     pub outcome: Option<Arc<RawValue>>,
 }
 
-/// An action on its way.
+/// What is on its way.
 #[derive(Debug, Clone)]
 pub struct Job(Arc<Inner>);
 
@@ -105,6 +108,7 @@ struct Inner {
     began: Instant,
     started: f64,
     rate: Option<f64>,
+    dry_run: bool,
     standing: watch::Sender<Standing>,
 }
 
@@ -198,12 +202,15 @@ impl Job {
             done: standing.done,
             total: standing.total,
             status: standing.status,
+            dry_run: self.0.dry_run,
             error: standing.error.clone(),
         }
     }
 
     pub(super) fn end<T: Serialize>(&self, outcome: &Result<T>) {
-        let told = outcome.as_ref().ok().and_then(|outcome| to_raw_value(outcome).ok());
+        // What would be done is told to whoever asked, and to nobody later.
+        let kept = outcome.as_ref().ok().filter(|_| !self.0.dry_run);
+        let told = kept.and_then(|outcome| to_raw_value(outcome).ok());
         let error = outcome.as_ref().err().map(|error| JobError {
             kind: error.kind().unwrap_or("internal"),
             reason: error.to_string(),
@@ -221,8 +228,24 @@ impl Job {
         });
     }
 
+    /// Nobody waits for it any more.
+    pub(super) fn give_up(&self) {
+        self.0.standing.send_if_modified(|standing| {
+            let at_work = !standing.status.is_over();
+            if at_work {
+                standing.status = JobStatus::Cancelled;
+            }
+            at_work
+        });
+    }
+
     fn is_over(&self) -> bool {
         self.0.standing.borrow().status.is_over()
+    }
+
+    /// Nothing was changed by it, and nobody waits for it.
+    fn is_past(&self) -> bool {
+        self.0.dry_run && self.is_over()
     }
 
     fn outcome_bytes(&self) -> usize {
@@ -242,12 +265,34 @@ struct Table {
 }
 
 impl Jobs {
+    /// Something begins, by at most `rate` items a second.
     pub(in crate::environment) fn open(
         &self,
         method: &'static str,
         environment: &Environment,
         actor: &str,
         rate: Option<f64>,
+    ) -> Job {
+        self.enter(method, environment, actor, rate, false)
+    }
+
+    /// It is looked what an action would do.
+    pub(super) fn open_dry(
+        &self,
+        method: &'static str,
+        environment: &Environment,
+        actor: &str,
+    ) -> Job {
+        self.enter(method, environment, actor, None, true)
+    }
+
+    fn enter(
+        &self,
+        method: &'static str,
+        environment: &Environment,
+        actor: &str,
+        rate: Option<f64>,
+        dry_run: bool,
     ) -> Job {
         let mut table = self.table();
         table.forget();
@@ -268,6 +313,7 @@ impl Jobs {
             started: from_micros(environment.now()),
             environment: environment.clone(),
             rate,
+            dry_run,
             standing: watch::Sender::new(standing),
         }));
         table.jobs.push_back(job.clone());
@@ -276,7 +322,8 @@ impl Jobs {
 
     /// Their rows, newest first.
     pub fn rows(&self) -> Vec<JobRow> {
-        self.table().jobs.iter().rev().map(Job::row).collect()
+        let table = self.table();
+        table.jobs.iter().rev().filter(|job| !job.is_past()).map(Job::row).collect()
     }
 
     /// A job and its outcome.
@@ -314,7 +361,7 @@ impl Jobs {
 
     fn find(&self, id: &str) -> Result<Job> {
         let table = self.table();
-        let job = table.jobs.iter().find(|job| job.id() == id).cloned();
+        let job = table.jobs.iter().find(|job| job.id() == id && !job.is_past()).cloned();
         let sentence = || Error::InvalidParams(format!("no job `{id}`: `job/list` tells all"));
         job.ok_or_else(sentence)
     }
@@ -327,6 +374,7 @@ impl Jobs {
 impl Table {
     /// Lets the oldest go that are over, and the outcomes that are too much together.
     fn forget(&mut self) {
+        self.jobs.retain(|job| !job.is_past());
         let over = self.jobs.iter().filter(|job| job.is_over()).count();
         let mut surplus = (over + 1).saturating_sub(KEPT);
         self.jobs.retain(|job| {

@@ -3,13 +3,14 @@
 //!
 //! An [`Action`] is a value: what to do, with what. [`Environments::act`] asks the guards, then lets it
 //! run as a [`Job`] of the process, never as the request's future: a request that is dropped
-//! half-way only detaches. Only the door makes jobs of what changes anything, and whatever writes to a
-//! cluster takes one, so there is no way around the guards and the log.
+//! half-way only detaches. Only the door gives a [`Licence`], and whatever writes to a cluster takes
+//! one, so there is no way around the guards and the log. A dry run is a job without a licence.
 
 mod audit;
 pub mod control;
 mod guard;
 mod job;
+mod licence;
 mod original;
 mod publish;
 pub mod queue;
@@ -22,6 +23,7 @@ mod target;
 
 pub use guard::Unlocked;
 pub use job::{Job, JobDetails, JobRow, JobStatus, Jobs, Standing};
+pub use licence::Licence;
 
 use super::{Environment, Environments, Need};
 use crate::error::{Error, Result};
@@ -59,20 +61,21 @@ pub trait Action: Send + Sized + 'static {
     fn carry_out(
         self,
         environment: &Environment,
-        job: &Job,
+        job: &Licence,
     ) -> impl Future<Output = Result<Self::Outcome>> + Send;
 }
 
 /// An action that can be tried: `dry_run`.
 pub trait Preview: Action {
-    /// What [`Action::carry_out`] would answer now. Changes nothing, so it gets no [`Job`] and needs
-    /// no permission.
+    /// What [`Action::carry_out`] would answer now. Changes nothing, so it gets no [`Licence`] and
+    /// needs no permission. Whatever is long goes by [`Job::batch`], too.
     ///
     /// # Errors
     /// What [`Action::carry_out`] would.
     fn preview(
         self,
         environment: &Environment,
+        job: &Job,
     ) -> impl Future<Output = Result<Self::Outcome>> + Send;
 }
 
@@ -134,7 +137,7 @@ impl Warning {
     }
 }
 
-/// An action on its way.
+/// An action on its way, or an export.
 #[derive(Debug)]
 pub struct Acting<T> {
     /// The job that it runs as.
@@ -189,26 +192,41 @@ impl Environments {
             self.guard(environment, method, caller.unlocked).await?;
         }
         let job = self.jobs().open(A::METHOD, environment, caller.actor, caller.rate);
-        let environment = environment.clone();
-        Ok(Acting::start(job.clone(), async move { environment.run(&job, action).await }))
+        let (environment, licence) = (environment.clone(), Licence::of(job.clone()));
+        Ok(Acting::start(job, async move { environment.run(&licence, action).await }))
     }
 
-    /// What an action would do.
-    ///
-    /// # Errors
-    /// What the action says.
-    pub async fn preview<A: Preview>(
+    /// What an action would do: the job that it is looked for by, and what answers it. Dropping that
+    /// ends the job.
+    pub fn preview<A: Preview>(
         &self,
         environment: &Environment,
+        actor: &str,
         action: A,
-    ) -> Result<A::Outcome> {
-        let _lease = environment.lease(A::NEEDS);
-        action.preview(environment).await
+    ) -> (Job, impl Future<Output = Result<A::Outcome>> + Send + use<A>) {
+        let job = self.jobs().open_dry(A::METHOD, environment, actor);
+        let (environment, awaited) = (environment.clone(), Awaited(job.clone()));
+        let looking = async move {
+            let _lease = environment.lease(A::NEEDS);
+            let outcome = action.preview(&environment, &awaited.0).await;
+            awaited.0.end(&outcome);
+            outcome
+        };
+        (job, looking)
+    }
+}
+
+/// A job that ends when nobody waits for it any more.
+struct Awaited(Job);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.give_up();
     }
 }
 
 impl Environment {
-    async fn run<A: Action>(&self, job: &Job, action: A) -> Result<A::Outcome> {
+    async fn run<A: Action>(&self, job: &Licence, action: A) -> Result<A::Outcome> {
         let _lease = self.lease(A::NEEDS);
         let entry = Entry::new(job, action.describe());
         entry.intent().await.map_err(|reason| {

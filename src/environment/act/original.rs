@@ -9,7 +9,7 @@ use crate::json;
 use crate::message::Message;
 use crate::state::{Place, Source};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What may follow a task.
 pub(super) const LINKS: [&str; 4] = ["callbacks", "errbacks", "chain", "chord"];
@@ -30,6 +30,8 @@ pub(super) struct Original {
     /// Exact, and where from.
     pub args: Option<(String, Option<Source>)>,
     pub kwargs: Option<String>,
+    /// A result is stored that is too large to be read with many others, and may name them.
+    pub is_unread: bool,
     pub eta: Option<f64>,
     pub expires: Option<f64>,
     pub priority: Option<i64>,
@@ -130,6 +132,7 @@ impl Environment {
                     kwargsrepr: repr(row.kwargs, task.kwargs_json),
                     args: exact.map(|args| (args, task.sources.get("args_json").copied())),
                     kwargs: own(task.kwargs_json),
+                    is_unread: task.args_json.is_none() && task.result_bytes.is_some(),
                     eta: row.eta,
                     expires: row.expires,
                     priority: task.priority,
@@ -143,14 +146,22 @@ impl Environment {
         })
     }
 
-    /// The message of a task that a worker holds, if it can be found among what workers hold.
-    pub(super) async fn held(&self, uuid: &str) -> Result<Option<Held>> {
+    /// The messages of those of these tasks that run, as far as they can be found among what workers
+    /// hold.
+    pub(super) async fn held(&self, uuids: &[String]) -> Result<HashMap<String, Held>> {
+        let runs = |uuid: &&String| self.read(|state| state.is_at(uuid, Place::Active));
+        let running: HashSet<&str> = uuids.iter().filter(runs).map(String::as_str).collect();
+        if running.is_empty() {
+            return Ok(HashMap::new());
+        }
         let connection = self.connection().await?;
         let look = connection.broker.unacked(&HashSet::new(), LOOK_BYTES).await?;
-        Ok(look.new.into_iter().find_map(|held| {
+        let held = look.new.into_iter().filter_map(|held| {
             let task = TaskMessage::from_element(&held.raw);
             let message = Message::from_envelope(&held.raw).ok()?;
-            (task.uuid == uuid).then_some(Held { message, task })
-        }))
+            let uuid = running.get(task.uuid.as_str())?;
+            Some(((*uuid).to_owned(), Held { message, task }))
+        });
+        Ok(held.collect())
     }
 }

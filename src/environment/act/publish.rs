@@ -1,7 +1,7 @@
 //! A task goes out: its message, the event that the application's own clients would send with it, and
 //! what we learn by it.
 
-use super::Job;
+use super::Licence;
 use crate::celery::TaskMessage;
 use crate::celery::send::Sending;
 use crate::environment::Environment;
@@ -12,14 +12,14 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 impl Environment {
-    /// Sends a task, in place of another one where `retry_of` names it. The job is the licence.
+    /// Sends a task, in place of another one where `retry_of` names it.
     ///
     /// # Errors
     /// [`crate::Error::NotConnected`]; [`crate::Error::Broker`] where it was not sent;
     /// [`crate::Error::Unsure`], which names it, where it may have been.
     pub(super) async fn publish(
         &self,
-        _licence: &Job,
+        _licence: &Licence,
         task: &Sending,
         retry_of: Option<&str>,
     ) -> Result<()> {

@@ -4,10 +4,10 @@
 //! refused holds up no other. What ties it to a workflow is dropped and named: its group and chord have
 //! counted it already, and what follows in a chain has a result of its own by now.
 
-use super::original::{LINKS, Original, link, take_options};
+use super::original::{Held, LINKS, Original, link, take_options};
 use super::select::Which;
 use super::send::check_id;
-use super::{Action, Job, Preview, Refused, Warning};
+use super::{Action, Job, Licence, Preview, Refused, Warning};
 use crate::celery::send::{Body, Sending, custom_headers};
 use crate::celery::{TaskMessage, literal, send};
 use crate::environment::{Environment, Need};
@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Tasks that are sent before it is looked whether to stop.
-const BATCH: usize = 50;
+/// Tasks that sources are asked for at once, and that are sent before it is looked whether to stop.
+const BATCH: usize = 200;
 
 /// Tasks whose arguments a preview shows, and how many bytes of them, each.
 const SHOWN: usize = 100;
@@ -92,14 +92,14 @@ impl Action for Retry {
         described
     }
 
-    async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Retried> {
-        self.each(environment, Some(job)).await
+    async fn carry_out(self, environment: &Environment, licence: &Licence) -> Result<Retried> {
+        self.each(environment, licence, Some(licence)).await
     }
 }
 
 impl Preview for Retry {
-    async fn preview(self, environment: &Environment) -> Result<Retried> {
-        self.each(environment, None).await
+    async fn preview(self, environment: &Environment, job: &Job) -> Result<Retried> {
+        self.each(environment, job, None).await
     }
 }
 
@@ -112,36 +112,40 @@ struct Plan {
 }
 
 impl Retry {
-    /// One after another; without a job nothing is sent.
-    async fn each(self, environment: &Environment, job: Option<&Job>) -> Result<Retried> {
+    /// One after another; without a licence nothing is sent.
+    async fn each(
+        self,
+        environment: &Environment,
+        job: &Job,
+        licence: Option<&Licence>,
+    ) -> Result<Retried> {
         let (uuids, partial) = environment.select(&self.which).await?;
-        if let Some(job) = job {
-            job.expect(uuids.len());
-        }
+        job.expect(uuids.len());
         let mut retried = Retried { warnings: Vec::from_iter(partial), ..Retried::default() };
         let mut targets = Targets::default();
         let mut left = uuids.as_slice();
-        'all: while !left.is_empty() {
-            let size = match job {
-                Some(job) => match job.batch(left.len().min(BATCH)).await {
-                    Some(size) => size,
-                    None => break,
-                },
-                None => left.len(),
-            };
+        'all: while !left.is_empty()
+            && let Some(size) = job.batch(left.len().min(BATCH)).await
+        {
             let (batch, rest) = left.split_at(size);
+            let found = environment.found(batch).await;
             for (at, uuid) in batch.iter().enumerate() {
-                let sent = self.one(environment, job, uuid, &mut targets, &mut retried).await;
+                let plan = self.plan(environment, uuid, &found).await;
+                let sent = match plan {
+                    Ok(plan) => {
+                        let one = (uuid.as_str(), plan);
+                        self.one(environment, licence, one, &mut targets, &mut retried).await
+                    }
+                    Err(stopped) => Err(stopped),
+                };
+                job.did(1);
                 let Err(Stopped { refused, lost }) = sent else { continue };
                 retried.refused.push(refused);
-                if let Some(error) = lost.filter(|_| job.is_some()) {
+                if let Some(error) = lost {
                     let unreached = left[at + 1..].iter();
                     retried.refused.extend(unreached.map(|uuid| Refused::unreached(uuid, &error)));
                     break 'all;
                 }
-            }
-            if let Some(job) = job {
-                job.did(size);
             }
             left = rest;
         }
@@ -152,21 +156,21 @@ impl Retry {
     async fn one(
         &self,
         environment: &Environment,
-        job: Option<&Job>,
-        uuid: &str,
+        licence: Option<&Licence>,
+        (uuid, plan): (&str, Plan),
         targets: &mut Targets,
         retried: &mut Retried,
     ) -> Result<(), Stopped> {
         let by = |error: Error| Stopped::by(uuid, error);
-        let Plan { task, source, dropped, warnings } = self.plan(environment, uuid).await?;
+        let Plan { task, source, dropped, warnings } = plan;
         targets.check(environment, &task.queue).await.map_err(by)?;
-        if let Some(job) = job {
-            environment.publish(job, &task, Some(uuid)).await.map_err(by)?;
+        if let Some(licence) = licence {
+            environment.publish(licence, &task, Some(uuid)).await.map_err(by)?;
         }
         retried.warnings.extend(warnings);
         let (args_json, kwargs_json) = match &task.body {
             Body::Json { args, kwargs, .. }
-                if job.is_none()
+                if licence.is_none()
                     && retried.sent.len() < SHOWN
                     && args.len() + kwargs.len() <= SHOWN_BYTES =>
             {
@@ -182,24 +186,29 @@ impl Retry {
     }
 
     /// What would be sent in place of one task.
-    async fn plan(&self, environment: &Environment, uuid: &str) -> Result<Plan, Stopped> {
+    async fn plan(
+        &self,
+        environment: &Environment,
+        uuid: &str,
+        found: &Found,
+    ) -> Result<Plan, Stopped> {
         let by = |error: Error| Stopped::by(uuid, error);
         check_id(uuid).map_err(by)?;
-        environment.find_task(uuid, true).await.map_err(by)?;
-        let unknown = || Error::UnknownTask { uuid: uuid.into(), sources: environment.sources() };
-        let original = environment.original(uuid).ok_or_else(unknown).map_err(by)?;
+        let mut original = found.original(environment, uuid).map_err(by)?;
+        if original.is_unread && !self.is_given() {
+            environment.find_task(uuid, true).await.map_err(by)?;
+            original = found.original(environment, uuid).map_err(by)?;
+        }
         self.check_state(uuid, &original)?;
-        let found = match original.place {
-            // A late acknowledger's message is still there, with all that it says.
-            Some(Place::Active) => environment.held(uuid).await.map_err(by)?,
-            _ => None,
-        };
-        let message = found.as_ref().map(|found| &found.task);
+        // A late acknowledger's message is still there, with all that it says.
+        let running = original.place == Some(Place::Active);
+        let found = found.held.get(uuid).filter(|_| running);
+        let message = found.map(|found| &found.task);
         let Some(name) = message.map(|found| found.name.clone()).or(original.name.clone()) else {
             return Err(refused(uuid, "inexact", "its name is not known").into());
         };
         let mut warnings = Vec::new();
-        let (body, source) = match found.as_ref().and_then(|found| found.verbatim()) {
+        let (body, source) = match found.and_then(Held::verbatim) {
             Some(body) if self.args.is_none() && self.kwargs.is_none() => {
                 let text = "its body is not read here: what it is linked to goes with it";
                 warnings.push(Warning::about(uuid, "links", text));
@@ -209,7 +218,7 @@ impl Retry {
         };
         let (queue, warning) = self.queue_of(environment, uuid, &original);
         warnings.extend(warning);
-        if original.place == Some(Place::Active) {
+        if running {
             let worker = original.worker.as_deref().unwrap_or("some worker");
             warnings.push(Warning::about(uuid, "running", format!("it still runs on {worker}")));
         }
@@ -232,6 +241,11 @@ impl Retry {
         }
         let dropped = self.drop_ties(&mut task, &original, message);
         Ok(Plan { task, source, dropped, warnings })
+    }
+
+    /// All that it will be called with is.
+    fn is_given(&self) -> bool {
+        self.args.is_some() && self.kwargs.is_some()
     }
 
     /// The queue it ran from, unless another one is named.
@@ -352,6 +366,36 @@ impl Retry {
             Body::Verbatim { .. } => {}
         }
         dropped
+    }
+}
+
+/// What sources said of several tasks at once.
+struct Found {
+    /// The messages of those that run, as workers hold them.
+    held: HashMap<String, Held>,
+    /// Why they could not be asked: then it is enough where a task is known already.
+    lost: Option<Error>,
+}
+
+impl Found {
+    fn original(&self, environment: &Environment, uuid: &str) -> Result<Original> {
+        let unknown = || Error::UnknownTask { uuid: uuid.into(), sources: environment.sources() };
+        let lost = || self.lost.clone().unwrap_or_else(unknown);
+        environment.original(uuid).ok_or_else(lost)
+    }
+}
+
+impl Environment {
+    /// Asks every source for these tasks.
+    async fn found(&self, uuids: &[String]) -> Found {
+        let asked = async {
+            self.find_tasks(uuids).await?;
+            self.held(uuids).await
+        };
+        match asked.await {
+            Ok(held) => Found { held, lost: None },
+            Err(error) => Found { held: HashMap::new(), lost: Some(error) },
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(in crate::environment) use again::Remembered;
 use super::queue::Skipped;
 use super::queue::delete::Delete;
 use super::select::Which;
-use super::{Action, Job, Preview, Refused, Warning};
+use super::{Action, Job, Licence, Preview, Refused, Warning};
 use crate::celery::control::Request;
 use crate::environment::{Environment, Need};
 use crate::error::{Error, Result};
@@ -129,7 +129,7 @@ impl Action for Revoke {
         described
     }
 
-    async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Revoked> {
+    async fn carry_out(self, environment: &Environment, job: &Licence) -> Result<Revoked> {
         let (uuids, partial) = self.select(environment).await?;
         let mut revoked = Revoked { warnings: Vec::from_iter(partial), ..Revoked::default() };
         let mut waiting = self.waiting(environment, &uuids, &mut revoked);
@@ -144,15 +144,26 @@ impl Action for Revoke {
 }
 
 impl Preview for Revoke {
-    async fn preview(self, environment: &Environment) -> Result<Revoked> {
+    async fn preview(self, environment: &Environment, job: &Job) -> Result<Revoked> {
         let (uuids, partial) = self.select(environment).await?;
         let mut revoked = Revoked { warnings: Vec::from_iter(partial), ..Revoked::default() };
         let mut waiting = self.waiting(environment, &uuids, &mut revoked);
-        revoked.revoked = self.look_over(environment, &uuids, &mut revoked).await;
+        job.expect(uuids.len() + waiting.count());
+        let running = self.running(environment, &uuids).await;
+        let mut left = uuids.as_slice();
+        while !left.is_empty()
+            && let Some(size) = job.batch(left.len().min(BATCH)).await
+        {
+            let (batch, rest) = left.split_at(size);
+            let ids = self.look_over(environment, batch, &running, &mut revoked);
+            revoked.revoked.extend(ids);
+            job.did(size);
+            left = rest;
+        }
         revoked.warn_of_signal(self.terminate);
         waiting.retain(&revoked.revoked);
-        if waiting.count() > 0 {
-            waiting.preview(&*environment.connection().await?, &mut revoked).await?;
+        if waiting.count() > 0 && !job.is_cancelled() {
+            waiting.preview(&*environment.connection().await?, job, &mut revoked).await?;
         }
         Ok(revoked)
     }
@@ -186,7 +197,7 @@ impl Revoke {
     async fn tell(
         &self,
         environment: &Environment,
-        job: &Job,
+        job: &Licence,
         uuids: &[String],
         revoked: &mut Revoked,
     ) -> Result<()> {
@@ -197,7 +208,8 @@ impl Revoke {
             && let Some(size) = job.batch(left.len().min(BATCH)).await
         {
             let (batch, rest) = left.split_at(size);
-            let ids = self.look_over(environment, batch, revoked).await;
+            let running = self.running(environment, batch).await;
+            let ids = self.look_over(environment, batch, &running, revoked);
             if !ids.is_empty() {
                 let request = request(&ids, self.terminate, None);
                 let answers = match environment.ask(request, timeout(&ids)).await {
@@ -236,20 +248,25 @@ impl Revoke {
         Ok(())
     }
 
+    /// Which of these run just now, where that matters.
+    async fn running(&self, environment: &Environment, uuids: &[String]) -> Running {
+        match self.terminate {
+            Some(_) => Running::ask(environment, uuids).await,
+            None => Running::default(),
+        }
+    }
+
     /// The dangers of revoking these; answers which of them may be.
-    async fn look_over(
+    fn look_over(
         &self,
         environment: &Environment,
         uuids: &[String],
+        running: &Running,
         revoked: &mut Revoked,
     ) -> Vec<String> {
-        let running = match self.terminate {
-            Some(_) => Running::ask(environment, uuids).await,
-            None => Running::default(),
-        };
         let mut ids = Vec::new();
         for uuid in uuids {
-            match self.look_over_one(environment, uuid, &running) {
+            match self.look_over_one(environment, uuid, running) {
                 Ok(warning) => {
                     revoked.warnings.extend(warning);
                     ids.push(uuid.clone());

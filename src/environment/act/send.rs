@@ -1,7 +1,7 @@
 //! `task/send`: a task, as Celery's own client would send it.
 
 use super::original::{Original, take_options};
-use super::{Action, Job, Preview, Warning};
+use super::{Action, Job, Licence, Preview, Warning};
 use crate::celery::send::{Body, Sending};
 use crate::environment::{Environment, Need};
 use crate::error::{Error, Result};
@@ -54,15 +54,15 @@ impl Action for Send {
         })
     }
 
-    async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Sent> {
+    async fn carry_out(self, environment: &Environment, licence: &Licence) -> Result<Sent> {
         let (task, sent) = self.prepare(environment).await?;
-        environment.publish(job, &task, self.retry_of.as_deref()).await?;
+        environment.publish(licence, &task, self.retry_of.as_deref()).await?;
         Ok(sent)
     }
 }
 
 impl Preview for Send {
-    async fn preview(self, environment: &Environment) -> Result<Sent> {
+    async fn preview(self, environment: &Environment, _: &Job) -> Result<Sent> {
         self.prepare(environment).await.map(|(_, sent)| sent)
     }
 }

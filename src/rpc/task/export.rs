@@ -38,5 +38,6 @@ pub(super) async fn export(params: Params, call: Call) -> Result<Done<Exported>>
     };
     let export = Export { filter, format, path, overwrite };
     let acting = call.environments.export(&environment, call.client().name(), export);
-    acting::end(&call, acting, params.progress_token).await
+    let job = acting.job.clone();
+    acting::end(&call, job, acting.outcome(), params.progress_token).await
 }

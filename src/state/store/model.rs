@@ -61,6 +61,7 @@ impl Store {
         for (uuid, task) in tasks {
             assert_eq!(self.get(uuid).as_ref(), Some(task));
             assert_eq!(self.lacks_queue(uuid), task.queue.is_none());
+            assert_eq!(self.is_at(uuid, Place::Active), task.place == Some(Place::Active));
             assert_eq!(self.is_over(uuid), task.place == Some(Place::Done));
         }
         let places = [Place::Queue, Place::Reserved, Place::Scheduled, Place::Active, Place::Done];

@@ -3,7 +3,7 @@
 
 use super::pick::{Picked, Picking, Selection};
 use crate::environment::act::recovery::{Header, Recovery};
-use crate::environment::act::{Action, Job, Preview};
+use crate::environment::act::{Action, Job, Licence, Preview};
 use crate::environment::{Environment, Need};
 use crate::error::Result;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ impl Action for Delete {
         json!({ "queue": self.0.queue, "names": self.0.names })
     }
 
-    async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Picked> {
+    async fn carry_out(self, environment: &Environment, job: &Licence) -> Result<Picked> {
         let connection = environment.connection().await?;
         environment.stock(&connection, &self.0.queue).await?;
         connection.broker.takes_changes(false).await?;
@@ -34,9 +34,10 @@ impl Action for Delete {
 }
 
 impl Preview for Delete {
-    async fn preview(self, environment: &Environment) -> Result<Picked> {
+    async fn preview(self, environment: &Environment, job: &Job) -> Result<Picked> {
         let connection = environment.connection().await?;
         environment.stock(&connection, &self.0.queue).await?;
-        self.0.preview(&connection).await
+        job.expect(self.0.names.len());
+        self.0.preview(&connection, job).await
     }
 }

@@ -9,7 +9,7 @@ use super::readdress::readdressed;
 use super::{Warning, foreign};
 use crate::broker::{Budget, End, Exchanged, Reach, Shelf, Stock};
 use crate::celery::TaskMessage;
-use crate::environment::act::Job;
+use crate::environment::act::Licence;
 use crate::environment::act::recovery::{Copy, Header, Raw, Record, Recovery, Saved};
 use crate::environment::{Connection, message_key};
 use crate::error::{Error, Result};
@@ -60,7 +60,7 @@ pub(super) struct Emptied {
 /// A queue being emptied.
 pub(super) struct Emptying<'a> {
     connection: &'a Connection,
-    job: &'a Job,
+    job: &'a Licence,
     recovery: Recovery,
     /// The queue that messages are moved to; none: they are removed.
     to: Option<&'a str>,
@@ -88,7 +88,7 @@ struct Kept {
 impl<'a> Emptying<'a> {
     pub fn new(
         connection: &'a Connection,
-        job: &'a Job,
+        job: &'a Licence,
         header: Header,
         to: Option<&'a str>,
     ) -> Self {

@@ -65,7 +65,7 @@ impl<T> Found<T> {
 pub(super) async fn find<T>(
     broker: &dyn Broker,
     stock: &Stock,
-    job: Option<&Job>,
+    job: &Job,
     mut wanted: usize,
     mut pick: impl FnMut(&Shelf, &[u8]) -> Option<T>,
 ) -> Result<Vec<Found<T>>> {
@@ -73,7 +73,7 @@ pub(super) async fn find<T>(
     for from in [End::Next, End::Last] {
         for (shelf, length) in &stock.shelves {
             let (mut at, mut budget) = (0, Budget::new(usize::MAX));
-            while wanted > 0 && at < *length && !job.is_some_and(Job::is_cancelled) {
+            while wanted > 0 && at < *length && !job.is_cancelled() {
                 let page = broker.stretch(shelf, from, at, budget.fitting().unwrap_or(1)).await?;
                 if page.is_empty() {
                     break;

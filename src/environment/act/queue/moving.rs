@@ -8,7 +8,7 @@ use super::pick::{Picked, Picking, Selection};
 use super::purge::is_zero;
 use crate::broker::Stock;
 use crate::environment::act::recovery::{Header, Recovery};
-use crate::environment::act::{Action, Job, Preview, Warning};
+use crate::environment::act::{Action, Job, Licence, Preview, Warning};
 use crate::environment::{Connection, Environment, Need};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
@@ -34,7 +34,7 @@ impl Action for Move {
         json!({ "queue": self.selection.queue, "to": self.to, "names": self.selection.names })
     }
 
-    async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Picked> {
+    async fn carry_out(self, environment: &Environment, job: &Licence) -> Result<Picked> {
         let connection = environment.connection().await?;
         let warnings = self.check(environment, &connection).await?;
         connection.broker.takes_changes(true).await?;
@@ -50,10 +50,11 @@ impl Action for Move {
 }
 
 impl Preview for Move {
-    async fn preview(self, environment: &Environment) -> Result<Picked> {
+    async fn preview(self, environment: &Environment, job: &Job) -> Result<Picked> {
         let connection = environment.connection().await?;
         let warnings = self.check(environment, &connection).await?;
-        let mut picked = self.selection.preview(&connection).await?;
+        job.expect(self.selection.names.len());
+        let mut picked = self.selection.preview(&connection, job).await?;
         picked.warnings.splice(..0, warnings);
         Ok(picked)
     }
@@ -109,7 +110,7 @@ impl Action for MoveAll {
         json!({ "queue": self.queue, "to": self.to })
     }
 
-    async fn carry_out(self, environment: &Environment, job: &Job) -> Result<MovedAll> {
+    async fn carry_out(self, environment: &Environment, job: &Licence) -> Result<MovedAll> {
         let connection = environment.connection().await?;
         let (stock, mut warnings) = way(environment, &connection, &self.queue, &self.to).await?;
         connection.broker.takes_changes(true).await?;
@@ -125,7 +126,7 @@ impl Action for MoveAll {
 }
 
 impl Preview for MoveAll {
-    async fn preview(self, environment: &Environment) -> Result<MovedAll> {
+    async fn preview(self, environment: &Environment, _: &Job) -> Result<MovedAll> {
         let connection = environment.connection().await?;
         let (stock, mut warnings) = way(environment, &connection, &self.queue, &self.to).await?;
         warnings.extend(foreign(&stock));

@@ -8,8 +8,8 @@ use super::readdress::readdressed;
 use super::{Refused, Skipped, Warning, blocking, foreign, rest};
 use crate::broker::{End, Exchanged, Shelf};
 use crate::celery::TaskMessage;
-use crate::environment::act::Job;
 use crate::environment::act::recovery::{Copy, Raw, Record, Recovery, Saved};
+use crate::environment::act::{Job, Licence};
 use crate::environment::{Connection, fingerprint, message_key};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
@@ -109,17 +109,25 @@ impl Selection {
     ///
     /// # Errors
     /// [`crate::Error::Broker`].
-    pub(in super::super) async fn preview(&self, connection: &Connection) -> Result<Picked> {
+    pub(in super::super) async fn preview(
+        &self,
+        connection: &Connection,
+        job: &Job,
+    ) -> Result<Picked> {
         let broker = connection.broker.as_ref();
         let stock = broker.stock(&self.queue).await?;
         let mut wanted = Wanted::of(&self.names, 0..self.names.len());
         let pick = |_: &Shelf, raw: &[u8]| wanted.take(raw);
-        let all = find(broker, &stock, None, self.names.len(), pick).await?;
+        let all = find(broker, &stock, job, self.names.len(), pick).await?;
         let mut left = vec![true; self.names.len()];
         let mut outcome = Picked { warnings: foreign(&stock).collect(), ..Picked::default() };
         for found in all {
             left[found.what.name] = false;
             outcome.file(&found, self.accept_blocking);
+            job.did(1);
+        }
+        if job.is_cancelled() {
+            return Ok(outcome);
         }
         for (name, _) in self.names.iter().zip(left).filter(|(_, left)| *left) {
             outcome.missed.push(missed(name, NOT_THERE));
@@ -152,7 +160,7 @@ impl Picked {
 /// Messages being picked.
 pub(in super::super) struct Picking<'a> {
     connection: &'a Connection,
-    job: &'a Job,
+    job: &'a Licence,
     recovery: &'a mut Recovery,
     selection: Selection,
     /// The queue they are moved to.
@@ -171,7 +179,7 @@ impl<'a> Picking<'a> {
     /// Picks out of one queue; what is removed goes into the file.
     pub fn new(
         connection: &'a Connection,
-        job: &'a Job,
+        job: &'a Licence,
         recovery: &'a mut Recovery,
         selection: Selection,
         to: Option<String>,
@@ -216,7 +224,7 @@ impl<'a> Picking<'a> {
             }
             let mut wanted = Wanted::of(&names, left.iter().copied());
             let pick = |_: &Shelf, raw: &[u8]| wanted.take(raw);
-            let all = find(broker.as_ref(), &stock, Some(self.job), left.len(), pick).await?;
+            let all = find(broker.as_ref(), &stock, self.job, left.len(), pick).await?;
             if self.job.is_cancelled() {
                 return Ok(());
             }

@@ -3,7 +3,7 @@
 use super::emptying::{Emptied, Emptying, check_cost};
 use super::{Warning, foreign};
 use crate::environment::act::recovery::Header;
-use crate::environment::act::{Action, Job, Preview};
+use crate::environment::act::{Action, Job, Licence, Preview};
 use crate::environment::{Environment, Need};
 use crate::error::Result;
 use schemars::JsonSchema;
@@ -51,7 +51,7 @@ impl Action for Purge {
         json!({ "queue": self.queue })
     }
 
-    async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Purged> {
+    async fn carry_out(self, environment: &Environment, job: &Licence) -> Result<Purged> {
         let connection = environment.connection().await?;
         let stock = environment.stock(&connection, &self.queue).await?;
         connection.broker.takes_changes(false).await?;
@@ -65,7 +65,7 @@ impl Action for Purge {
 }
 
 impl Preview for Purge {
-    async fn preview(self, environment: &Environment) -> Result<Purged> {
+    async fn preview(self, environment: &Environment, _: &Job) -> Result<Purged> {
         let connection = environment.connection().await?;
         let stock = environment.stock(&connection, &self.queue).await?;
         let warnings = foreign(&stock).collect();

@@ -11,7 +11,7 @@ mod putting;
 
 use super::{Skipped, Warning};
 use crate::environment::act::recovery::{Index, Place};
-use crate::environment::act::{Action, Job, Preview};
+use crate::environment::act::{Action, Job, Licence, Preview};
 use crate::environment::{Connection, Environment, Need};
 use crate::error::{Error, Result};
 use plan::Plan;
@@ -69,9 +69,9 @@ impl Action for Restore {
         json!({ "saved_as": self.saved_as, "names": self.names, "to": self.to })
     }
 
-    async fn carry_out(self, environment: &Environment, job: &Job) -> Result<Restored> {
+    async fn carry_out(self, environment: &Environment, job: &Licence) -> Result<Restored> {
         let connection = environment.connection().await?;
-        let (index, plan) = self.plan(environment, &connection, Some(job)).await?;
+        let (index, plan) = self.plan(environment, &connection, job).await?;
         connection.broker.takes_changes(true).await?;
         job.expect(plan.back.len() + plan.moved.len());
         let putting = Putting {
@@ -87,9 +87,9 @@ impl Action for Restore {
 }
 
 impl Preview for Restore {
-    async fn preview(self, environment: &Environment) -> Result<Restored> {
+    async fn preview(self, environment: &Environment, job: &Job) -> Result<Restored> {
         let connection = environment.connection().await?;
-        let (_, plan) = self.plan(environment, &connection, None).await?;
+        let (_, plan) = self.plan(environment, &connection, job).await?;
         let mut outcome = plan.outcome;
         outcome.restored = (plan.back.len() + plan.moved.len()) as u64;
         Ok(outcome)
@@ -101,7 +101,7 @@ impl Restore {
         &self,
         environment: &Environment,
         connection: &Connection,
-        job: Option<&Job>,
+        job: &Job,
     ) -> Result<(Index, Plan)> {
         let (path, names) = (self.saved_as.clone(), self.names.clone());
         let opened = tokio::task::spawn_blocking(move || Index::open(&path, &names)).await;

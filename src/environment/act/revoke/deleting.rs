@@ -5,7 +5,7 @@ use super::Revoked;
 use crate::environment::act::queue::Skipped;
 use crate::environment::act::queue::pick::{Picked, Picking, Selection};
 use crate::environment::act::recovery::{Header, Recovery};
-use crate::environment::act::{Job, Warning};
+use crate::environment::act::{Job, Licence, Warning};
 use crate::environment::{Connection, Environment};
 use crate::error::Result;
 use std::collections::{BTreeMap, HashSet};
@@ -52,9 +52,14 @@ impl Waiting {
     }
 
     /// What would be deleted.
-    pub async fn preview(self, connection: &Connection, revoked: &mut Revoked) -> Result<()> {
+    pub async fn preview(
+        self,
+        connection: &Connection,
+        job: &Job,
+        revoked: &mut Revoked,
+    ) -> Result<()> {
         for selection in self.selections() {
-            let picked = selection.preview(connection).await?;
+            let picked = selection.preview(connection, job).await?;
             revoked.take_in(picked);
         }
         revoked.warn_of_deletion();
@@ -62,7 +67,7 @@ impl Waiting {
     }
 
     /// Deletes them. That they are revoked stands, whatever comes of this.
-    pub async fn delete(self, environment: &Environment, job: &Job, revoked: &mut Revoked) {
+    pub async fn delete(self, environment: &Environment, job: &Licence, revoked: &mut Revoked) {
         let deleted: Result<()> = async {
             let connection = environment.connection().await?;
             connection.broker.takes_changes(false).await?;

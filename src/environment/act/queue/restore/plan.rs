@@ -45,7 +45,7 @@ impl Plan {
         index: &Index,
         by_name: bool,
         broker: &dyn Broker,
-        job: Option<&Job>,
+        job: &Job,
     ) -> Result<Plan> {
         let mut plan = Plan::default();
         for name in &index.unknown {
@@ -72,7 +72,7 @@ impl Plan {
         &mut self,
         index: &Index,
         broker: &dyn Broker,
-        job: Option<&Job>,
+        job: &Job,
         numbers: &[u64],
         moved: &mut Vec<u64>,
         by_name: bool,
@@ -127,7 +127,7 @@ impl Plan {
         &mut self,
         index: &Index,
         broker: &dyn Broker,
-        job: Option<&Job>,
+        job: &Job,
         moved: Vec<u64>,
     ) -> Result<()> {
         let mut wanted: HashMap<(Shelf, Vec<u8>), u64> = HashMap::new();
@@ -183,7 +183,7 @@ async fn held<'a>(
 /// Those of the messages, and of their copies, that stand where they may.
 async fn standing(
     broker: &dyn Broker,
-    job: Option<&Job>,
+    job: &Job,
     unsure: impl Iterator<Item = &Unsure>,
 ) -> Result<HashSet<(Shelf, Vec<u8>)>> {
     let mut wanted = HashSet::new();

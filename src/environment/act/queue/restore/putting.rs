@@ -2,7 +2,7 @@
 
 use super::Restored;
 use crate::broker::{Broker, End, Exchanged, Put, Shelf};
-use crate::environment::act::Job;
+use crate::environment::act::Licence;
 use crate::environment::act::queue::find::Found;
 use crate::environment::act::queue::readdress::readdressed;
 use crate::environment::act::queue::{Skipped, Warning, blocking, rest};
@@ -17,7 +17,7 @@ const BYTES: usize = 256 << 10;
 /// A restore at work.
 pub(super) struct Putting<'a> {
     pub broker: &'a dyn Broker,
-    pub job: &'a Job,
+    pub job: &'a Licence,
     pub recovery: Recovery,
     pub index: &'a Index,
     /// Another queue than they came from.
