@@ -34,15 +34,20 @@ while #taken < #ARGV do
 end
 return taken";
 
-/// Removes one message where it is found within reach (message, rank, reach), and puts a copy
-/// elsewhere (push, copy). A scan that finds nothing would else go through the whole list. Where the
-/// other key is no list, it ends with an error before anything is removed.
+/// Puts a copy of one message elsewhere (push, pop, copy), where that message is found within reach
+/// (message, rank, reach), and removes it. A scan that finds nothing would else go through the whole
+/// list. What a script did before one of its commands is refused, stays done: the copy is put first,
+/// which a user's rights, a full server or another kind of key may forbid, and is taken back where the
+/// message may not be removed.
 const REPLACE: &str = "
-if KEYS[2] then redis.call('LLEN', KEYS[2]) end
 local found = redis.call('LPOS', KEYS[1], ARGV[1], 'RANK', ARGV[2], 'MAXLEN', ARGV[3])
 if not found then return 0 end
-redis.call('LREM', KEYS[1], ARGV[2], ARGV[1])
-if KEYS[2] then redis.call(ARGV[4], KEYS[2], ARGV[5]) end
+if KEYS[2] then redis.call(ARGV[4], KEYS[2], ARGV[6]) end
+local removed = redis.pcall('LREM', KEYS[1], ARGV[2], ARGV[1])
+if type(removed) == 'table' then
+  if KEYS[2] then redis.pcall(ARGV[5], KEYS[2]) end
+  return removed
+end
 return 1";
 
 /// Whether scripts may be run, once it was tried.
@@ -139,12 +144,25 @@ impl Redis {
         Ok(found.map_err(|error| broken("LPOS", &error))?.is_some())
     }
 
-    async fn remove_singly(&self, key: &str, message: &[u8], from: End) -> Result<bool> {
+    async fn remove_singly(&self, key: &str, message: &[u8], from: End) -> RedisResult<bool> {
         let mut remove = ::redis::cmd("LREM");
         remove.arg(key).arg(rank(from)).arg(message);
-        let removed: RedisResult<u64> = self.send(&remove).await;
-        Ok(removed.map_err(|error| broken("LREM", &error))? == 1)
+        self.send::<u64>(&remove).await.map(|removed| removed == 1)
     }
+
+    /// Whether LREM is refused wherever it is: tried on our reply list, which is not there.
+    async fn may_remove(&self) -> Result<()> {
+        let list = self.layout().key(self.replies.list());
+        match self.remove_singly(&list, b"x", End::Last).await {
+            Err(error) if is_command_refused(&error) => Err(broken("LREM", &error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A user may not send that command, whatever the key.
+fn is_command_refused(error: &RedisError) -> bool {
+    error.code() == Some("NOPERM") && error.detail().is_some_and(|why| why.contains("to run the"))
 }
 
 #[async_trait]
@@ -162,13 +180,19 @@ impl Editing for Redis {
         let mut stock = Stock::default();
         for (priority, answer) in layout.steps().iter().zip(answers.chunks(2)) {
             let [kind, length] = answer else { continue };
-            let kind = String::from_redis_value(kind.clone()).unwrap_or_else(|_| "unknown".into());
+            let kind = String::from_redis_value(kind.clone());
+            let kind = kind.unwrap_or_else(|_| "key that may not be asked for".into());
             let shelf = Shelf { queue: queue.into(), priority: *priority };
-            match u64::from_redis_value(length.clone()) {
-                Ok(length) if kind == "list" || kind == "none" => {
+            match length.clone().extract_error() {
+                Ok(length) => {
+                    let length = u64::from_redis_value(length);
+                    let length = length.map_err(|error| broken("LLEN", &error.into()))?;
                     stock.shelves.push((shelf, length));
                 }
-                _ => stock.foreign.push((layout.queue_key(queue, *priority), kind)),
+                Err(error) if error.code() == Some("WRONGTYPE") => {
+                    stock.foreign.push((layout.queue_key(queue, *priority), kind));
+                }
+                Err(error) => return Err(broken("LLEN", &error)),
             }
         }
         Ok(stock)
@@ -229,7 +253,10 @@ impl Editing for Redis {
         match removed {
             Some(removed) => Ok(removed == 1),
             None if !self.is_there(&key, message, reach).await? => Ok(false),
-            None => self.remove_singly(&key, message, reach.from).await,
+            None => {
+                let removed = self.remove_singly(&key, message, reach.from).await;
+                removed.map_err(|error| broken("LREM", &error))
+            }
         }
     }
 
@@ -243,8 +270,9 @@ impl Editing for Redis {
     ) -> Result<Exchanged> {
         let (source, target) = (self.key_of(shelf), self.key_of(to));
         let (rank, within) = (rank(reach.from).to_string(), reach.within.to_string());
-        let push = push(end);
-        let arguments = [message, rank.as_bytes(), within.as_bytes(), push.as_bytes(), copy];
+        let (push, pop) = (push(end), pop(end));
+        let (there, back) = (push.as_bytes(), pop.as_bytes());
+        let arguments = [message, rank.as_bytes(), within.as_bytes(), there, back, copy];
         let keys = [source.clone(), target.clone()];
         if let Some(moved) = self.run::<u64>(REPLACE, &keys, &arguments).await? {
             return Ok(if moved == 1 { Exchanged::Done } else { Exchanged::Missing });
@@ -252,14 +280,23 @@ impl Editing for Redis {
         if !self.is_there(&source, message, reach).await? {
             return Ok(Exchanged::Missing);
         }
+        self.may_remove().await?;
         if let Put::Refused(reason) = self.put(to, end, &[copy.to_vec()]).await? {
             return Err(Error::Broker { operation: push.into(), reason });
         }
-        if self.remove_singly(&source, message, reach.from).await? {
-            return Ok(Exchanged::Done);
+        let failed = |error| broken("LREM", &error);
+        let refused = match self.remove_singly(&source, message, reach.from).await {
+            Ok(true) => return Ok(Exchanged::Done),
+            Ok(false) => None,
+            // It has answered: so the message is there.
+            Err(error) if error.code().is_some() => Some(error),
+            Err(error) => return Err(failed(error)),
+        };
+        let withdrawn = self.remove_singly(&target, copy, end).await.map_err(failed)?;
+        match refused {
+            Some(error) => Err(failed(error)),
+            None => Ok(if withdrawn { Exchanged::Missing } else { Exchanged::Twice }),
         }
-        let withdrawn = self.remove_singly(&target, copy, end).await?;
-        Ok(if withdrawn { Exchanged::Missing } else { Exchanged::Twice })
     }
 
     async fn put(&self, shelf: &Shelf, at: End, messages: &[Vec<u8>]) -> Result<Put> {
@@ -293,6 +330,13 @@ fn rank(from: End) -> i8 {
     match from {
         End::Next => -1,
         End::Last => 1,
+    }
+}
+
+fn pop(at: End) -> &'static str {
+    match at {
+        End::Next => "RPOP",
+        End::Last => "LPOP",
     }
 }
 

@@ -101,6 +101,30 @@ fn a_moved_message_belongs_where_it_is_and_runs_with_the_very_arguments() {
     }
 }
 
+/// What a script has done stays done where one of its commands is refused.
+#[test]
+fn a_message_that_may_not_be_put_there_or_not_be_removed_stays_and_stands_once() {
+    let redis = Redis::start();
+    let template = Template::of(&redis, "lab.add", json!([1, 2]));
+    let before = template.fill(&redis, "celery", "celery", &names("t", 5));
+    redis.command::<u64>(&["LPUSH", "other", "bystander"]);
+    for refused in [&["-lpush"][..], &["-lrem"], &["-lpush", "-eval"], &["-lrem", "-eval"]] {
+        let user = ["ACL", "SETUSER", "us", "reset", "on", ">p", "~*", "&*", "+@all"];
+        redis.command::<()>(&[&user, refused].concat());
+        let url = redis.url(0).replace("redis://", "redis://us:p@");
+        let mut server = Server::start(&["--broker", &url], &[]);
+        let single = json!({ "queue": "celery", "to": "other", "uuids": ["t-1"] });
+        let answer = call(&mut server, "queue/move_messages", single);
+        assert_eq!(answer["done"], json!([]), "{refused:?}: {answer}");
+        assert!(kinds(&answer).contains("broker"), "{refused:?}: {answer}");
+        let answer = call(&mut server, "queue/move", json!(["celery", "other"]));
+        assert_eq!(answer["moved"], 0, "{refused:?}: {answer}");
+        assert!(kinds(&answer).contains("broker"), "{refused:?}: {answer}");
+        assert!(list(&redis, "celery") == before, "{refused:?}");
+        assert_eq!(list(&redis, "other"), [b"bystander"], "{refused:?}");
+    }
+}
+
 /// F13
 #[test]
 fn f13_nothing_is_moved_where_nobody_reads() {
