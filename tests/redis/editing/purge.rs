@@ -108,6 +108,46 @@ fn f09_what_is_no_list_is_left_alone_and_named() {
     assert_eq!(redis.command::<String>(&["GET", &foreign]), "a rate limiter's");
 }
 
+#[test]
+fn a_queue_whose_type_may_not_be_asked_for_is_no_foreign_key() {
+    let redis = Redis::start();
+    redis.command::<u64>(&["RPUSH", "celery", "a", "b"]);
+    redis.command::<u64>(&["SADD", &format!("celery{SEP}3"), "a"]);
+    redis.command::<()>(&["ACL", "SETUSER", "us", "on", ">p", "~*", "&*", "+@all", "-type"]);
+    let url = redis.url(0).replace("redis://", "redis://us:p@");
+    let mut server = Server::start(&["--broker", &url], &[]);
+    let answer = call(&mut server, "queue/purge", json!(["celery"]));
+    assert_eq!(answer["purged"], 2, "{answer}");
+    assert_eq!(kinds(&answer), HashSet::from(["foreign"]), "only the set: {answer}");
+    assert_eq!(redis.command::<u64>(&["DBSIZE"]), 1);
+
+    redis.command::<u64>(&["RPUSH", "celery", "a"]);
+    redis.command::<()>(&["ACL", "SETUSER", "us", "-llen"]);
+    let error = server.call("queue/purge", json!(["celery"])).unwrap_err();
+    assert_eq!(error["data"]["kind"], "broker", "{error}");
+    assert_eq!(redis.command::<u64>(&["LLEN", "celery"]), 1);
+}
+
+#[test]
+fn what_is_no_recovery_file_is_not_waited_for() {
+    let redis = Redis::start();
+    let mut server = Server::on(&redis);
+    let home = server.home().to_owned();
+    let path = home.join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    for (path, why) in [
+        (path.as_path(), "it is no regular file"),
+        (&*home, "it is no regular file"),
+        (Path::new("/dev/zero"), "it is no regular file"),
+        (Path::new("/etc/hosts"), "not a recovery file of this version"),
+    ] {
+        let error = server.call("queue/restore", json!([path])).unwrap_err();
+        let message = error["message"].as_str().unwrap();
+        assert!(error["code"] == -32602 && message.ends_with(why), "{error}");
+    }
+}
+
 /// F06: purging is the cure, and putting back has to wait.
 #[test]
 fn f06_a_full_broker_is_purged_and_takes_nothing_back_until_there_is_room() {

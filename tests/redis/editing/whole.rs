@@ -68,6 +68,56 @@ fn all_that_waits_moves_in_order_and_comes_back_byte_for_byte() {
     assert_eq!(error["data"]["kind"], "unknown_queue", "{error}");
 }
 
+/// The most that a process has ever held, in bytes.
+fn peak(server: &Server) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+}
+
+#[test]
+fn a_restore_holds_no_messages() {
+    const MESSAGES: usize = 1_000;
+    let redis = Redis::start();
+    let padding = "x".repeat(20_000);
+    let mut pipe = ::redis::pipe();
+    for name in names("t", MESSAGES) {
+        let way_back = json!({ "exchange": "", "routing_key": "celery" });
+        let properties =
+            json!({ "delivery_info": way_back, "delivery_tag": format!("tag-{name}") });
+        let message = json!({ "body": "", "properties": properties, "padding": padding });
+        pipe.lpush("celery", message.to_string()).ignore();
+    }
+    pipe.query::<()>(&mut line(&redis)).unwrap();
+    let before = list(&redis, "celery");
+    let bytes: usize = before.iter().map(Vec::len).sum();
+    redis.command::<u64>(&["LPUSH", "other", "bystander"]);
+    let mut server = Server::on(&redis);
+    let answer = call(&mut server, "queue/move", json!(["celery", "other"]));
+    assert_eq!(answer["moved"], MESSAGES, "{answer}");
+    // Workers took the first two, and one was pushed behind.
+    for _ in 0..2 {
+        redis.command::<u64>(&["LREM", "other", "-1", "bystander"]);
+        redis.command::<Vec<u8>>(&["RPOP", "other"]);
+    }
+    redis.command::<u64>(&["LPUSH", "other", "newcomer"]);
+
+    let mut server = Server::on(&redis);
+    call(&mut server, "queue/list", json!({}));
+    let peak_before = peak(&server);
+    let mut params = json!({ "saved_as": answer["saved_as"], "dry_run": true });
+    let foreseen = call(&mut server, "queue/restore", params.clone());
+    params["dry_run"] = false.into();
+    let restored = call(&mut server, "queue/restore", params);
+    let grown = peak(&server) - peak_before;
+    assert!(grown < bytes / 4 * 3, "{grown} of {bytes} bytes");
+    assert_eq!((&restored, &foreseen["restored"]), (&foreseen, &json!(MESSAGES - 2)));
+    let skipped: Vec<_> = restored["skipped"].as_array().unwrap().iter().collect();
+    assert_eq!(skipped.len(), 2, "{restored}");
+    assert!(list(&redis, "celery") == before[..MESSAGES - 2], "in order, byte for byte");
+    assert_eq!(list(&redis, "other"), [b"newcomer"]);
+}
+
 #[test]
 fn what_workers_take_meanwhile_runs_once_with_and_without_scripts() {
     for scripts in [true, false] {

@@ -1,12 +1,13 @@
 //! Finding messages in a queue by reading it page by page, and how far to go to remove them.
 //!
 //! Whoever takes messages from one end shifts the pages read from there, so a page may skip some. What
-//! was not found from the end that is next to run is therefore looked for from the other end too:
-//! what is put there only makes us see messages twice.
+//! was not found from one end is therefore looked for from the other end too: what is put there only
+//! makes us see messages twice.
 
 use crate::broker::{Broker, Budget, End, Reach, Shelf, Stock};
 use crate::environment::act::Job;
 use crate::error::Result;
+use std::sync::Arc;
 
 /// How many messages may have come between, since one was found.
 const SLACK: u64 = 1_000;
@@ -22,8 +23,7 @@ const NANOSECONDS: u64 = 200;
 pub(super) struct Found<T> {
     /// As what.
     pub what: T,
-    pub shelf: Shelf,
-    pub raw: Vec<u8>,
+    pub shelf: Arc<Shelf>,
     /// Messages between it and the next to run.
     pub position: u64,
     /// Messages on the shelf.
@@ -57,8 +57,8 @@ impl<T> Found<T> {
     }
 }
 
-/// Reads a queue until `wanted` messages are found that `pick` takes, or it is through, or the job is
-/// told to stop.
+/// Reads a queue, first from the end where they are likely, until `wanted` messages are found that
+/// `pick` takes, or it is through, or the job is told to stop.
 ///
 /// # Errors
 /// [`crate::Error::Broker`].
@@ -66,30 +66,33 @@ pub(super) async fn find<T>(
     broker: &dyn Broker,
     stock: &Stock,
     job: &Job,
+    likely: End,
     mut wanted: usize,
     mut pick: impl FnMut(&Shelf, &[u8]) -> Option<T>,
 ) -> Result<Vec<Found<T>>> {
     let mut all = Vec::new();
-    for from in [End::Next, End::Last] {
+    let other = if likely == End::Next { End::Last } else { End::Next };
+    for from in [likely, other] {
         for (shelf, length) in &stock.shelves {
+            let shelf = Arc::new(shelf.clone());
             let (mut at, mut budget) = (0, Budget::new(usize::MAX));
             while wanted > 0 && at < *length && !job.is_cancelled() {
-                let page = broker.stretch(shelf, from, at, budget.fitting().unwrap_or(1)).await?;
+                let page = broker.stretch(&shelf, from, at, budget.fitting().unwrap_or(1)).await?;
                 if page.is_empty() {
                     break;
                 }
                 budget.spend(&page);
                 for raw in page {
                     if wanted > 0
-                        && let Some(what) = pick(shelf, &raw)
+                        && let Some(what) = pick(&shelf, &raw)
                     {
                         wanted -= 1;
                         let position = match from {
                             End::Next => at,
                             End::Last => length.saturating_sub(at + 1),
                         };
-                        let (shelf, length) = (shelf.clone(), *length);
-                        all.push(Found { what, shelf, raw, position, length });
+                        let (shelf, length) = (Arc::clone(&shelf), *length);
+                        all.push(Found { what, shelf, position, length });
                     }
                     at += 1;
                 }

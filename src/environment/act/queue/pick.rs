@@ -60,12 +60,13 @@ struct Match {
     /// Which of the names.
     name: usize,
     message: TaskMessage,
+    raw: Vec<u8>,
 }
 
 impl Match {
-    fn label(&self, raw: &[u8]) -> String {
+    fn label(&self) -> String {
         let uuid = Some(self.message.uuid.clone()).filter(|uuid| !uuid.is_empty());
-        uuid.unwrap_or_else(|| message_key(&self.message, raw))
+        uuid.unwrap_or_else(|| message_key(&self.message, &self.raw))
     }
 }
 
@@ -88,7 +89,7 @@ impl<'a> Wanted<'a> {
         let tag = message.delivery_tag.clone();
         let names = [tag, Some(message.uuid.clone()), Some(fingerprint(raw))];
         let name = names.into_iter().flatten().find_map(|name| self.0.get_mut(&*name)?.pop())?;
-        Some(Match { name, message })
+        Some(Match { name, message, raw: raw.to_vec() })
     }
 }
 
@@ -118,7 +119,7 @@ impl Selection {
         let stock = broker.stock(&self.queue).await?;
         let mut wanted = Wanted::of(&self.names, 0..self.names.len());
         let pick = |_: &Shelf, raw: &[u8]| wanted.take(raw);
-        let all = find(broker, &stock, job, self.names.len(), pick).await?;
+        let all = find(broker, &stock, job, End::Next, self.names.len(), pick).await?;
         let mut left = vec![true; self.names.len()];
         let mut outcome = Picked { warnings: foreign(&stock).collect(), ..Picked::default() };
         for found in all {
@@ -149,7 +150,7 @@ fn missed(name: &str, reason: &'static str) -> Skipped {
 impl Picked {
     /// Into `done` or `refused`.
     fn file(&mut self, found: &Found<Match>, accepted: bool) {
-        let uuid = found.what.label(&found.raw);
+        let uuid = found.what.label();
         match blocking(found.cost(), accepted) {
             Some(reason) => self.refused.push(Refused { uuid, kind: "blocking", reason }),
             None => self.done.push(uuid),
@@ -224,7 +225,7 @@ impl<'a> Picking<'a> {
             }
             let mut wanted = Wanted::of(&names, left.iter().copied());
             let pick = |_: &Shelf, raw: &[u8]| wanted.take(raw);
-            let all = find(broker.as_ref(), &stock, self.job, left.len(), pick).await?;
+            let all = find(broker.as_ref(), &stock, self.job, End::Next, left.len(), pick).await?;
             if self.job.is_cancelled() {
                 return Ok(());
             }
@@ -269,7 +270,7 @@ impl<'a> Picking<'a> {
                 && bytes < BYTES
                 && let Some(found) = all.next()
             {
-                bytes += found.raw.len();
+                bytes += found.what.raw.len();
                 batch.extend(self.save(found, kept));
             }
             self.recovery.sync().await?;
@@ -289,31 +290,31 @@ impl<'a> Picking<'a> {
         found: Found<Match>,
         kept: &mut Kept,
     ) -> Option<(Found<Match>, u64, Option<Vec<u8>>)> {
-        let label = found.what.label(&found.raw);
+        let label = found.what.label();
         if let Some(reason) = blocking(found.cost(), self.selection.accept_blocking) {
             self.undecided.remove(&found.what.name);
             self.outcome.refused.push(Refused { uuid: label, kind: "blocking", reason });
             self.job.did(1);
             return None;
         }
-        let known = kept.get(&found.what.name).filter(|(_, raw)| *raw == found.raw);
+        let known = kept.get(&found.what.name).filter(|(_, raw)| *raw == found.what.raw);
         let number = match known {
             Some((number, _)) => *number,
             None => {
                 let number = self.recovery.save(|number| saved(number, &found));
-                let old = kept.insert(found.what.name, (number, found.raw.clone()));
+                let old = kept.insert(found.what.name, (number, found.what.raw.clone()));
                 self.recovery.note(&Record::Taken(old.into_iter().map(|(old, _)| old).collect()));
                 number
             }
         };
         let copy = self.to.clone().map(|to| {
-            let copy = readdressed(&found.raw, &to);
+            let copy = readdressed(&found.what.raw, &to);
             if copy.is_none() {
                 let text = "no message that could be readdressed: it was moved as it is";
                 let uuid = Some(label);
                 self.outcome.warnings.push(Warning { uuid, kind: "verbatim", text: text.into() });
             }
-            let raw = copy.unwrap_or_else(|| found.raw.clone());
+            let raw = copy.unwrap_or_else(|| found.what.raw.clone());
             let shelf = Shelf { queue: to, priority: found.shelf.priority };
             let copy = Copy { number, shelf, end: End::Last, raw: Raw(raw.clone()) };
             self.recovery.note(&Record::Copy(copy));
@@ -330,7 +331,7 @@ impl<'a> Picking<'a> {
         copy: Option<Vec<u8>>,
     ) -> Result<bool> {
         let broker = &self.connection.broker;
-        let (shelf, raw, reach) = (&found.shelf, &found.raw, found.reach());
+        let (shelf, raw, reach) = (&found.shelf, &found.what.raw, found.reach());
         self.in_hand = Some(found.what.name);
         let removed = match (&self.to, copy) {
             (Some(to), Some(copy)) => {
@@ -354,11 +355,11 @@ impl<'a> Picking<'a> {
                 } else {
                     Record::Removed(gone)
                 });
-                self.outcome.done.push(found.what.label(raw));
+                self.outcome.done.push(found.what.label());
             }
             Exchanged::Twice => {
                 self.recovery.note(&Record::Taken(vec![number]));
-                let uuid = found.what.label(raw);
+                let uuid = found.what.label();
                 self.outcome.missed.push(missed(&uuid, TAKEN));
                 self.outcome.warnings.push(Warning::twice(Some(uuid)));
             }
@@ -374,11 +375,11 @@ fn saved(number: u64, found: &Found<Match>) -> Saved {
     Saved {
         number,
         uuid: Some(message.uuid.clone()).filter(|uuid| !uuid.is_empty()),
-        key: message_key(message, &found.raw),
-        shelf: found.shelf.clone(),
+        key: message_key(message, &found.what.raw),
+        shelf: (*found.shelf).clone(),
         end: found.end(),
         position: found.position,
-        raw: Raw(found.raw.clone()),
+        raw: Raw(found.what.raw.clone()),
     }
 }
 

@@ -4,21 +4,25 @@
 //! First a [`Plan`] is made, which only reads: what the file says is out of its queue goes back; what it
 //! cannot say, because a process ended between two lines, is looked for in the queues and among what
 //! workers hold. That it is about to be put back stands in the file before it is, so that no second
-//! restore doubles anything.
+//! restore doubles anything. What is held meanwhile is a few bytes for each message: a file may be
+//! larger than memory.
 
+mod copies;
 mod plan;
 mod putting;
 
 use super::{Skipped, Warning};
-use crate::environment::act::recovery::{Index, Place};
+use crate::environment::act::recovery::{Index, Place, Reader};
 use crate::environment::act::{Action, Job, Licence, Preview};
 use crate::environment::{Connection, Environment, Need};
 use crate::error::{Error, Result};
-use plan::Plan;
+use copies::{STRETCH, find_copies};
+use plan::{Plan, TAKEN};
 use putting::Putting;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// Puts messages back.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,12 +53,34 @@ pub struct Restored {
 const NAMED: usize = 5_000;
 
 impl Restored {
-    fn skip(&mut self, skipped: Skipped) {
-        if self.skipped.len() < NAMED {
-            self.skipped.push(skipped);
-        } else if self.warnings.iter().all(|warning| warning.kind != "many") {
+    /// Whether another one is named.
+    fn has_room(&mut self) -> bool {
+        let room = self.skipped.len() < NAMED;
+        if !room && self.warnings.iter().all(|warning| warning.kind != "many") {
             let text = format!("more than {NAMED} were skipped: only these are named");
             self.warnings.push(Warning::new("many", text));
+        }
+        room
+    }
+
+    /// A message of the file is left alone.
+    fn skip(
+        &mut self,
+        reader: &mut Reader<'_>,
+        number: u32,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Result<()> {
+        if self.has_room() {
+            self.skipped.push(Skipped::of(&reader.kept(number)?.saved, reason));
+        }
+        Ok(())
+    }
+
+    /// There is none of that name.
+    fn skip_unknown(&mut self, name: &str) {
+        if self.has_room() {
+            let (key, reason) = (Some(name.to_owned()), "not in this file".into());
+            self.skipped.push(Skipped { uuid: None, key, reason });
         }
     }
 }
@@ -71,27 +97,43 @@ impl Action for Restore {
 
     async fn carry_out(self, environment: &Environment, job: &Licence) -> Result<Restored> {
         let connection = environment.connection().await?;
-        let (index, plan) = self.plan(environment, &connection, job).await?;
+        let (index, mut plan) = self.plan(environment, &connection, job).await?;
         connection.broker.takes_changes(true).await?;
-        job.expect(plan.back.len() + plan.moved.len());
+        job.expect(usize::try_from(plan.total()).unwrap_or(usize::MAX));
         let putting = Putting {
             broker: connection.broker.as_ref(),
             job,
             recovery: index.recovery()?,
             index: &index,
+            reader: Reader::new(&index),
             to: self.to,
-            outcome: plan.outcome,
+            outcome: std::mem::take(&mut plan.outcome),
+            accept_blocking: self.accept_blocking,
         };
-        putting.carry_out(plan.back, plan.moved, plan.facts, self.accept_blocking).await
+        putting.carry_out(plan).await
     }
 }
 
 impl Preview for Restore {
     async fn preview(self, environment: &Environment, job: &Job) -> Result<Restored> {
         let connection = environment.connection().await?;
-        let (_, plan) = self.plan(environment, &connection, job).await?;
+        let (index, plan) = self.plan(environment, &connection, job).await?;
+        job.expect(usize::try_from(plan.total()).unwrap_or(usize::MAX));
+        let (broker, mut reader) = (connection.broker.as_ref(), Reader::new(&index));
         let mut outcome = plan.outcome;
-        outcome.restored = (plan.back.len() + plan.moved.len()) as u64;
+        outcome.restored = plan.back.len();
+        let moved: Vec<u32> = plan.moved.iter().rev().collect();
+        for numbers in moved.chunks(STRETCH) {
+            let (all, taken) = find_copies(broker, job, &mut reader, numbers).await?;
+            outcome.restored += all.len() as u64;
+            for number in taken {
+                outcome.skip(&mut reader, number, TAKEN)?;
+            }
+            job.did(numbers.len());
+            if job.is_cancelled() {
+                break;
+            }
+        }
         Ok(outcome)
     }
 }

@@ -10,7 +10,7 @@ mod file;
 mod index;
 
 pub(super) use file::Recovery;
-pub(super) use index::{Entry, Index, Standing};
+pub(super) use index::{Entry, Index, Reader, Standing};
 
 use crate::broker::{End, Shelf};
 use crate::environment::{Connection, Environment};

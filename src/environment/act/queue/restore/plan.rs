@@ -1,20 +1,25 @@
-//! What is to be put back, and why the rest is not.
+//! What is to be put back, and why the rest is not. Numbers are held, and nothing that grows with what
+//! messages hold.
 
 use super::Restored;
-use crate::broker::{Broker, Shelf};
-use crate::celery::TaskMessage;
+use crate::broker::{Broker, End, Shelf};
 use crate::environment::act::Job;
-use crate::environment::act::queue::find::{Found, find};
-use crate::environment::act::queue::{Skipped, Warning};
-use crate::environment::act::recovery::{Copy, Entry, Index, Record, Saved, Standing};
+use crate::environment::act::queue::Warning;
+use crate::environment::act::queue::find::find;
+use crate::environment::act::recovery::{Copy, Entry, Index, Reader, Record, Saved, Standing};
 use crate::error::Result;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use crate::json;
+use roaring::RoaringBitmap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Delivery tags that are looked for at once.
 const TAGS: usize = 500;
 
+/// Messages of which nothing is sure that are looked for at once.
+const UNSURE: usize = 5_000;
+
 const RESTORED: &str = "it was put back already";
-const TAKEN: &str = "a worker, or somebody else, took it";
+pub(super) const TAKEN: &str = "a worker, or somebody else, took it";
 const THERE: &str = "it is in its queue";
 const HELD: &str = "a worker holds it";
 const UNCERTAIN: &str = "it was about to be put back when the process ended, and may have been taken \
@@ -24,9 +29,9 @@ const UNCERTAIN: &str = "it was about to be put back when the process ended, and
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// Those that are nowhere: they are put back.
-    pub back: Vec<u64>,
-    /// Those whose copy stands in another queue: that is removed.
-    pub moved: Vec<Found<u64>>,
+    pub back: RoaringBitmap,
+    /// Those whose copies may stand in another queue: these are to be removed.
+    pub moved: RoaringBitmap,
     /// What was found out about others, for the file.
     pub facts: Vec<Record>,
     /// What is skipped, and what to know.
@@ -49,121 +54,116 @@ impl Plan {
     ) -> Result<Plan> {
         let mut plan = Plan::default();
         for name in &index.unknown {
-            let reason = "not in this file".into();
-            plan.outcome.skip(Skipped { uuid: None, key: Some(name.clone()), reason });
+            plan.outcome.skip_unknown(name);
         }
-        let (mut unsure, mut moved) = (Vec::new(), Vec::new());
-        for (number, entry) in index.entries.iter().filter(|(_, entry)| !by_name || entry.named) {
-            match (entry.standing, entry.restoring) {
-                (Standing::Restored, _) => plan.skip(&index.saved(*number)?, RESTORED),
-                (Standing::Taken, _) => plan.skip(&index.saved(*number)?, TAKEN),
-                (Standing::Removed, false) => plan.back.push(*number),
-                (Standing::Moved, false) => moved.push(*number),
-                (Standing::Saved | Standing::Removed | Standing::Moved, _) => unsure.push(*number),
+        let mut reader = Reader::new(index);
+        let mut unsure = Vec::new();
+        for (number, entry) in index.entries().filter(|(_, entry)| !by_name || entry.is_named()) {
+            match (entry.standing, entry.is_restoring()) {
+                (Standing::Restored, _) => plan.outcome.skip(&mut reader, number, RESTORED)?,
+                (Standing::Taken, _) => plan.outcome.skip(&mut reader, number, TAKEN)?,
+                (Standing::Removed, false) => drop(plan.back.insert(number)),
+                (Standing::Moved, false) => drop(plan.moved.insert(number)),
+                _ => unsure.push(number),
             }
         }
-        plan.look(index, broker, job, &unsure, &mut moved, by_name).await?;
-        plan.find_copies(index, broker, job, moved).await?;
+        for numbers in unsure.chunks(UNSURE) {
+            plan.look(index, &mut reader, broker, job, numbers, by_name).await?;
+        }
         Ok(plan)
+    }
+
+    /// Messages that are put back, if the copies of all that were moved are still there.
+    pub fn total(&self) -> u64 {
+        self.back.len() + self.moved.len()
     }
 
     /// Looks for those of which nothing is sure, by their bytes and their delivery tags.
     async fn look(
         &mut self,
         index: &Index,
+        reader: &mut Reader<'_>,
         broker: &dyn Broker,
         job: &Job,
-        numbers: &[u64],
-        moved: &mut Vec<u64>,
+        numbers: &[u32],
         by_name: bool,
     ) -> Result<()> {
         let mut unsure = BTreeMap::new();
         for number in numbers {
-            let (saved, copies) = (index.saved(*number)?, index.copies(*number)?);
-            let raws = copies.iter().map(|copy| &copy.raw.0).chain([&saved.raw.0]);
-            let tags = raws.filter_map(|raw| TaskMessage::from_element(raw).delivery_tag).collect();
-            unsure.insert(*number, Unsure { saved, copies, tags });
+            let kept = reader.kept(*number)?.clone();
+            let raws = kept.copies.iter().map(|copy| &copy.raw.0).chain([&kept.saved.raw.0]);
+            let tags = raws.filter_map(|raw| delivery_tag(raw)).collect();
+            unsure.insert(*number, Unsure { saved: kept.saved, copies: kept.copies, tags });
         }
-        let held = held(broker, unsure.values().flat_map(|one| &one.tags)).await?;
+        // A worker may take one while the queues are read, or put one back: whoever holds it before or
+        // after is asked.
+        let mut held = held(broker, unsure.values().flat_map(|one| &one.tags)).await?;
         let there = standing(broker, job, unsure.values()).await?;
+        if job.is_cancelled() {
+            // Not all was looked at: nothing is found out.
+            return Ok(());
+        }
+        held.extend(self::held(broker, unsure.values().flat_map(|one| &one.tags)).await?);
         for (number, one) in unsure {
-            let entry = &index.entries[&number];
+            let entry = index.entry(number);
             let stands =
                 |shelf: &Shelf, raw: &[u8]| there.contains(&(shelf.clone(), identity(raw)));
-            if stands(&one.saved.shelf, &one.saved.raw.0) {
-                self.settle(Record::Restored(vec![number]), &one.saved, THERE);
+            let settled = if stands(&one.saved.shelf, &one.saved.raw.0) {
+                (Record::Restored(vec![number.into()]), THERE)
             } else if one.tags.iter().any(|tag| held.contains(tag)) {
-                self.settle(Record::Taken(vec![number]), &one.saved, HELD);
+                (Record::Taken(vec![number.into()]), HELD)
             } else if one.copies.iter().any(|copy| stands(&copy.shelf, &copy.raw.0)) {
-                self.copy_stands(number, entry, &one, moved);
+                // Moved there, or put back there.
+                if entry.standing != Standing::Removed {
+                    self.moved.insert(number);
+                    continue;
+                }
+                (Record::Restored(vec![number.into()]), RESTORED)
             } else if !one.copies.is_empty() && entry.standing != Standing::Removed {
-                self.settle(Record::Taken(vec![number]), &one.saved, TAKEN);
-            } else if entry.restoring && !by_name {
-                self.skip(&one.saved, UNCERTAIN);
+                (Record::Taken(vec![number.into()]), TAKEN)
             } else {
-                self.back.push(number);
-                self.outcome.warnings.push(Warning {
-                    uuid: one.saved.uuid.clone(),
-                    kind: "uncertain",
-                    text: "nothing says whether a worker took it: it may run twice".into(),
-                });
-            }
+                self.decide(reader, (number, entry), one.saved.uuid, by_name)?;
+                continue;
+            };
+            let (fact, reason) = settled;
+            self.facts.push(fact);
+            self.outcome.skip(reader, number, reason)?;
         }
-        self.back.sort_unstable();
         Ok(())
     }
 
-    /// Its copy is in a queue: moved there, or put back there.
-    fn copy_stands(&mut self, number: u64, entry: &Entry, one: &Unsure, moved: &mut Vec<u64>) {
-        if entry.standing == Standing::Removed {
-            self.settle(Record::Restored(vec![number]), &one.saved, RESTORED);
-        } else {
-            moved.push(number);
-        }
-    }
-
-    /// Where the copies stand that are to be removed again.
-    async fn find_copies(
+    /// It is nowhere.
+    fn decide(
         &mut self,
-        index: &Index,
-        broker: &dyn Broker,
-        job: &Job,
-        moved: Vec<u64>,
+        reader: &mut Reader<'_>,
+        (number, entry): (u32, Entry),
+        uuid: Option<String>,
+        by_name: bool,
     ) -> Result<()> {
-        let mut wanted: HashMap<(Shelf, Vec<u8>), u64> = HashMap::new();
-        for number in &moved {
-            for copy in index.copies(*number)? {
-                wanted.insert((copy.shelf, identity(&copy.raw.0)), *number);
-            }
+        if entry.is_restoring() && !by_name {
+            return self.outcome.skip(reader, number, UNCERTAIN);
         }
-        let queues: BTreeSet<String> =
-            wanted.keys().map(|(shelf, _)| shelf.queue.clone()).collect();
-        for queue in queues {
-            let stock = broker.stock(&queue).await?;
-            let pick = |shelf: &Shelf, raw: &[u8]| wanted.remove(&(shelf.clone(), identity(raw)));
-            self.moved.extend(find(broker, &stock, job, moved.len(), pick).await?);
-        }
-        let found: HashSet<u64> = self.moved.iter().map(|found| found.what).collect();
-        for number in moved.into_iter().filter(|number| !found.contains(number)) {
-            self.settle(Record::Taken(vec![number]), &index.saved(number)?, TAKEN);
-        }
+        self.back.insert(number);
+        let text = "nothing says whether a worker took it: it may run twice".into();
+        self.outcome.warnings.push(Warning { uuid, kind: "uncertain", text });
         Ok(())
-    }
-
-    fn settle(&mut self, fact: Record, saved: &Saved, reason: &'static str) {
-        self.facts.push(fact);
-        self.skip(saved, reason);
-    }
-
-    fn skip(&mut self, saved: &Saved, reason: &'static str) {
-        self.outcome.skip(Skipped::of(saved, reason));
     }
 }
 
 /// By what a message is known again: a broker that delivers it once more changes its bytes, but not
 /// its tag.
-fn identity(raw: &[u8]) -> Vec<u8> {
-    TaskMessage::from_element(raw).delivery_tag.map_or_else(|| raw.to_vec(), String::into_bytes)
+pub(super) fn identity(raw: &[u8]) -> Vec<u8> {
+    delivery_tag(raw).map_or_else(|| raw.to_vec(), String::into_bytes)
+}
+
+/// Without looking at what else a message holds.
+fn delivery_tag(raw: &[u8]) -> Option<String> {
+    let member = |object: &str, name: &str| {
+        let found = json::members(object).ok()?.into_iter().rev().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.to_owned())
+    };
+    let properties = member(std::str::from_utf8(raw).ok()?, "properties")?;
+    json::parse(member(&properties, "delivery_tag")?.as_bytes()).ok()
 }
 
 /// Those of these tags that workers hold.
@@ -198,7 +198,8 @@ async fn standing(
         let stock = broker.stock(&queue).await?;
         let left = wanted.len();
         let pick = |shelf: &Shelf, raw: &[u8]| wanted.take(&(shelf.clone(), identity(raw)));
-        there.extend(find(broker, &stock, job, left, pick).await?.into_iter().map(|one| one.what));
+        let found = find(broker, &stock, job, End::Next, left, pick).await?;
+        there.extend(found.into_iter().map(|one| one.what));
     }
     Ok(there)
 }

@@ -1,14 +1,18 @@
 //! Putting messages back: announced in the file, done, noted in the file.
 
 use super::Restored;
+use super::copies::{STRETCH, Standing, find_copies};
+use super::plan::{Plan, TAKEN};
 use crate::broker::{Broker, End, Exchanged, Put, Shelf};
 use crate::environment::act::Licence;
 use crate::environment::act::queue::find::Found;
 use crate::environment::act::queue::readdress::readdressed;
-use crate::environment::act::queue::{Skipped, Warning, blocking, rest};
-use crate::environment::act::recovery::{Copy, Index, Raw, Record, Recovery, Saved};
+use crate::environment::act::queue::{Warning, blocking, rest};
+use crate::environment::act::recovery::{Copy, Index, Raw, Reader, Record, Recovery, Saved};
 use crate::error::Result;
-use std::collections::{BTreeMap, HashMap};
+use roaring::RoaringBitmap;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Messages that are put back at once, and about how many bytes.
 const STEP: usize = 250;
@@ -20,9 +24,12 @@ pub(super) struct Putting<'a> {
     pub job: &'a Licence,
     pub recovery: Recovery,
     pub index: &'a Index,
+    pub reader: Reader<'a>,
     /// Another queue than they came from.
     pub to: Option<String>,
     pub outcome: Restored,
+    /// Steps may be long.
+    pub accept_blocking: bool,
 }
 
 /// What was taken from a shelf so far. Where all of a queue was moved behind another one, whoever
@@ -35,13 +42,13 @@ struct Gone {
 }
 
 impl Gone {
-    fn note(&mut self, found: &Found<u64>) {
+    fn note(&mut self, found: &Found<Standing>) {
         self.messages += 1;
         self.nearest = Some(self.nearest.map_or(found.position, |at| at.min(found.position)));
     }
 
     /// A message, where it stands now.
-    fn behind(&self, found: Found<u64>) -> Found<u64> {
+    fn behind(&self, found: Found<Standing>) -> Found<Standing> {
         let all = self.nearest.is_some_and(|nearest| found.position < nearest);
         found.with_fewer_behind(if all { self.messages } else { 0 })
     }
@@ -54,49 +61,61 @@ enum Ended {
     Stopped,
 }
 
+/// One that is about to be put back.
+struct Announced {
+    found: Found<Standing>,
+    /// As it stands there.
+    copy: Vec<u8>,
+    to: (Shelf, End),
+    raw: Vec<u8>,
+    uuid: Option<String>,
+}
+
 impl Putting<'_> {
-    /// `facts` are what the plan found out about others.
-    pub async fn carry_out(
-        mut self,
-        back: Vec<u64>,
-        moved: Vec<Found<u64>>,
-        facts: Vec<Record>,
-        accept_blocking: bool,
-    ) -> Result<Restored> {
-        facts.iter().for_each(|fact| self.recovery.note(fact));
+    pub async fn carry_out(mut self, plan: Plan) -> Result<Restored> {
+        plan.facts.iter().for_each(|fact| self.recovery.note(fact));
         self.recovery.write().await?;
-        let ended = match self.put_back(back).await {
-            Ok(Ended::Through) => self.move_back(moved, accept_blocking).await,
+        let ended = match self.put_back(&plan.back).await {
+            Ok(Ended::Through) => self.move_back(&plan.moved).await,
             ended => ended,
         };
-        if let Err(error) = ended {
+        // Also where it broke off: what was done until then.
+        if let Err(error) = ended.and(self.recovery.write().await) {
             self.outcome.warnings.push(Warning::broke_off(&error));
         }
         Ok(self.outcome)
     }
 
-    async fn put_back(&mut self, numbers: Vec<u64>) -> Result<Ended> {
-        let mut ends: BTreeMap<(Shelf, End), Vec<u64>> = BTreeMap::new();
-        for number in numbers {
-            let saved = self.index.saved(number)?;
-            ends.entry(self.destination(&saved)).or_default().push(number);
+    /// Those that go to one end, in the order in which they are put there: each beyond the one before,
+    /// so of those that are next to run the last goes first.
+    fn in_order(&self, numbers: &RoaringBitmap, end: End) -> Vec<u32> {
+        let goes = |number: &u32| self.end_of(*number) == end;
+        match end {
+            End::Next => numbers.iter().rev().filter(goes).collect(),
+            End::Last => numbers.iter().filter(goes).collect(),
         }
-        for ((shelf, end), mut numbers) in ends {
-            // Each is put beyond the one before, so those that run last go first.
-            if end == End::Next {
-                numbers.reverse();
-            }
-            let mut numbers = numbers.into_iter().peekable();
-            while numbers.peek().is_some() {
+    }
+
+    async fn put_back(&mut self, numbers: &RoaringBitmap) -> Result<Ended> {
+        for end in [End::Next, End::Last] {
+            let mut numbers = self.in_order(numbers, end).into_iter().peekable();
+            while let Some(first) = numbers.peek().copied() {
                 let Some(most) = self.job.batch(STEP).await else { return Ok(Ended::Stopped) };
+                let first = self.reader.kept(first)?.saved.clone();
+                let shelf = self.shelf_of(&first);
                 let (mut batch, mut raws, mut bytes) = (Vec::new(), Vec::new(), 0);
                 while bytes < BYTES
                     && batch.len() < most
-                    && let Some(number) = numbers.next()
+                    && let Some(number) = numbers.peek().copied()
                 {
-                    let raw = self.bytes(&self.index.saved(number)?, &shelf, end);
+                    let saved = self.reader.kept(number)?.saved.clone();
+                    if self.shelf_of(&saved) != shelf {
+                        break;
+                    }
+                    numbers.next();
+                    let raw = self.bytes(saved, &shelf, end);
                     bytes += raw.len();
-                    batch.push(number);
+                    batch.push(number.into());
                     raws.push(raw);
                 }
                 if self.put(&shelf, end, batch, &raws).await? == Ended::Stopped {
@@ -139,21 +158,29 @@ impl Putting<'_> {
     }
 
     /// What was moved and stands there still, back to where it came from.
-    async fn move_back(
-        &mut self,
-        mut moved: Vec<Found<u64>>,
-        accept_blocking: bool,
-    ) -> Result<Ended> {
-        // At the end that is next to run each is put before the ones before it.
-        moved.sort_by_key(|found| std::cmp::Reverse(found.what));
-        let (mut at_next, mut at_last) = (Vec::new(), Vec::new());
-        for found in moved {
-            let saved = self.index.saved(found.what)?;
-            let (_, end) = self.destination(&saved);
-            if end == End::Next { at_next.push(found) } else { at_last.push(found) }
+    async fn move_back(&mut self, numbers: &RoaringBitmap) -> Result<Ended> {
+        for end in [End::Next, End::Last] {
+            for numbers in self.in_order(numbers, end).chunks(STRETCH) {
+                if self.move_stretch(numbers).await? == Ended::Stopped {
+                    return Ok(Ended::Stopped);
+                }
+            }
         }
+        Ok(Ended::Through)
+    }
+
+    async fn move_stretch(&mut self, numbers: &[u32]) -> Result<Ended> {
+        let (all, taken) = find_copies(self.broker, self.job, &mut self.reader, numbers).await?;
+        self.job.did(taken.len());
+        for number in &taken {
+            self.outcome.skip(&mut self.reader, *number, TAKEN)?;
+        }
+        self.recovery.note(&Record::Taken(taken.into_iter().map(u64::from).collect()));
+        let mut all: HashMap<u32, _> =
+            all.into_iter().map(|found| (found.what.number, found)).collect();
+        let all: Vec<_> = numbers.iter().filter_map(|number| all.remove(number)).collect();
+        let mut all = all.into_iter().peekable();
         let mut gone = HashMap::new();
-        let mut all = at_next.into_iter().chain(at_last.into_iter().rev()).peekable();
         while all.peek().is_some() {
             let Some(most) = self.job.batch(STEP).await else { return Ok(Ended::Stopped) };
             let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -161,43 +188,45 @@ impl Putting<'_> {
                 && bytes < BYTES
                 && let Some(found) = all.next()
             {
-                bytes += found.raw.len();
-                batch.push(found);
+                let announced = self.announce(found)?;
+                bytes += announced.raw.len();
+                batch.push(announced);
             }
-            self.exchange_all(batch, &mut gone, accept_blocking).await?;
+            self.exchange_all(batch, &mut gone).await?;
         }
-        Ok(Ended::Through)
+        Ok(if self.job.is_cancelled() { Ended::Stopped } else { Ended::Through })
+    }
+
+    fn announce(&mut self, found: Found<Standing>) -> Result<Announced> {
+        let copy = found.what.raw(&mut self.reader, &found.shelf)?;
+        let saved = self.reader.kept(found.what.number)?.saved.clone();
+        let (uuid, to) =
+            (saved.uuid.clone(), (self.shelf_of(&saved), self.end_of(found.what.number)));
+        let raw = self.bytes(saved, &to.0, to.1);
+        Ok(Announced { found, copy, to, raw, uuid })
     }
 
     /// Announced together, done one by one.
     async fn exchange_all(
         &mut self,
-        batch: Vec<Found<u64>>,
-        gone: &mut HashMap<Shelf, Gone>,
-        accept_blocking: bool,
+        batch: Vec<Announced>,
+        gone: &mut HashMap<Arc<Shelf>, Gone>,
     ) -> Result<()> {
-        let mut announced = Vec::new();
-        for found in batch {
-            let saved = self.index.saved(found.what)?;
-            let (shelf, end) = self.destination(&saved);
-            let raw = self.bytes(&saved, &shelf, end);
-            announced.push((found, saved, shelf, end, raw));
-        }
-        let numbers = announced.iter().map(|(found, ..)| found.what).collect();
+        let numbers = batch.iter().map(|one| one.found.what.number.into()).collect();
         self.recovery.note(&Record::Restoring(numbers));
         self.recovery.sync().await?;
-        for (found, saved, shelf, end, raw) in announced {
-            let gone = gone.entry(found.shelf.clone()).or_default();
-            let found = gone.behind(found);
-            let cost = found.cost();
-            if let Some(reason) = blocking(cost, accept_blocking) {
-                self.recovery.note(&Record::Refused(vec![found.what]));
-                self.outcome.skip(Skipped::of(&saved, reason));
+        for mut one in batch {
+            let gone = gone.entry(Arc::clone(&one.found.shelf)).or_default();
+            one.found = gone.behind(one.found);
+            let (number, cost) = (one.found.what.number, one.found.cost());
+            if let Some(reason) = blocking(cost, self.accept_blocking) {
+                self.recovery.note(&Record::Refused(vec![number.into()]));
+                self.outcome.skip(&mut self.reader, number, reason)?;
                 self.job.did(1);
                 continue;
             }
-            if self.exchange(&found, &saved, (&shelf, end), &raw).await? {
-                gone.note(&found);
+            if self.exchange(&one).await? {
+                gone.note(&one.found);
             }
             self.job.did(1);
             rest(cost).await;
@@ -206,50 +235,46 @@ impl Putting<'_> {
     }
 
     /// Answers whether it is back.
-    async fn exchange(
-        &mut self,
-        found: &Found<u64>,
-        saved: &Saved,
-        to: (&Shelf, End),
-        raw: &[u8],
-    ) -> Result<bool> {
-        let number = found.what;
-        let exchanged =
-            self.broker.exchange(&found.shelf, &found.raw, found.reach(), to, raw).await?;
+    async fn exchange(&mut self, one: &Announced) -> Result<bool> {
+        let Announced { found, copy, to: (shelf, end), raw, uuid } = one;
+        let number = found.what.number;
+        let reach = found.reach();
+        let exchanged = self.broker.exchange(&found.shelf, copy, reach, (shelf, *end), raw).await?;
         match exchanged {
             Exchanged::Done => {
                 self.outcome.restored += 1;
-                self.recovery.note(&Record::Restored(vec![number]));
+                self.recovery.note(&Record::Restored(vec![number.into()]));
             }
             Exchanged::Missing => {
-                self.recovery.note(&Record::Taken(vec![number]));
-                self.outcome.skip(Skipped::of(saved, "a worker took it meanwhile"));
+                self.recovery.note(&Record::Taken(vec![number.into()]));
+                self.outcome.skip(&mut self.reader, number, "a worker took it meanwhile")?;
             }
             Exchanged::Twice => {
-                self.recovery.note(&Record::Taken(vec![number]));
-                self.outcome.warnings.push(Warning::twice(saved.uuid.clone()));
+                self.recovery.note(&Record::Taken(vec![number.into()]));
+                self.outcome.warnings.push(Warning::twice(uuid.clone()));
             }
         }
         Ok(exchanged == Exchanged::Done)
     }
 
-    fn destination(&self, saved: &Saved) -> (Shelf, End) {
-        match &self.to {
-            None => (saved.shelf.clone(), saved.end),
-            Some(to) => (Shelf { queue: to.clone(), priority: saved.shelf.priority }, End::Last),
-        }
+    fn shelf_of(&self, saved: &Saved) -> Shelf {
+        let queue = self.to.as_ref().unwrap_or(&saved.shelf.queue);
+        Shelf { queue: queue.clone(), priority: saved.shelf.priority }
+    }
+
+    fn end_of(&self, number: u32) -> End {
+        if self.to.is_some() { End::Last } else { self.index.entry(number).end() }
     }
 
     /// What is put there: the very bytes, or, in another queue, a copy that the file knows first.
-    fn bytes(&mut self, saved: &Saved, shelf: &Shelf, end: End) -> Vec<u8> {
-        let raw = saved.raw.0.clone();
-        if shelf.queue == saved.shelf.queue {
+    fn bytes(&mut self, saved: Saved, shelf: &Shelf, end: End) -> Vec<u8> {
+        let Saved { number, shelf: own, raw: Raw(raw), .. } = saved;
+        if shelf.queue == own.queue {
             return raw;
         }
         let raw = readdressed(&raw, &shelf.queue).unwrap_or(raw);
         let copy = Raw(raw.clone());
-        let (number, shelf) = (saved.number, shelf.clone());
-        self.recovery.note(&Record::Copy(Copy { number, shelf, end, raw: copy }));
+        self.recovery.note(&Record::Copy(Copy { number, shelf: shelf.clone(), end, raw: copy }));
         raw
     }
 }
