@@ -194,3 +194,52 @@ fn an_export_that_is_stopped_leaves_nothing() {
     assert_eq!((there, rows > 0), (rows == 50_000, rows == 50_000), "{answer}");
     assert!(!files.iter().any(|name| name.to_string_lossy().ends_with(".part")), "{files:?}");
 }
+
+#[test]
+fn what_is_known_is_written_though_the_broker_is_lost_and_said_to_be_incomplete() {
+    let redis = Redis::start();
+    let mut server = told(&redis, 250);
+    redis.kill();
+    wait_for_environment(&mut server, |row| row["status"] == "disconnected");
+    let params = json!({ "path": "tasks.jsonl", "overwrite": true });
+    wait_until("what was looked at to be too old", || {
+        let answer = server.call("task/export", params.clone())?;
+        assert_eq!(answer["rows"], 250, "{answer}");
+        answer["incomplete"].as_array().map(|_| ()).ok_or(answer.clone())
+    });
+    let text = fs::read_to_string(server.home().join("tasks.jsonl")).unwrap();
+    assert_eq!(text.lines().count(), 250);
+
+    // Who never reached it knows nothing, and writes nothing.
+    let mut server = Server::on(&redis);
+    let error = server.call("task/export", json!(["tasks.jsonl"])).unwrap_err();
+    assert_eq!(error["data"]["kind"], "not_connected", "{error}");
+    let files = fs::read_dir(server.home()).unwrap().map(|file| file.unwrap().file_name());
+    let named = files.filter(|name| name.to_string_lossy().contains("tasks")).count();
+    let parts = fs::read_dir(server.home()).unwrap().map(|file| file.unwrap().file_name());
+    let hidden = parts.filter(|name| name.to_string_lossy().ends_with(".part")).count();
+    assert_eq!((named, hidden), (0, 0));
+}
+
+#[test]
+fn of_two_exports_to_one_file_one_is_there_whole() {
+    let redis = Redis::start();
+    let mut server = told(&redis, 5_000);
+    for (id, filter) in [(98, "state:success"), (99, "state:failure")] {
+        let params = json!({ "path": "tasks.jsonl", "filter": filter });
+        let call = json!({ "jsonrpc": "2.0", "id": id, "method": "task/export", "params": params });
+        server.send(&call);
+    }
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        let message = server.read().unwrap();
+        // What takes long tells its progress, too.
+        answers.extend(message.get("id").is_some().then_some(message));
+    }
+    let written: Vec<u64> =
+        answers.iter().filter_map(|answer| answer["result"]["rows"].as_u64()).collect();
+    let refused = answers.iter().filter(|answer| answer["error"]["data"]["kind"] == "exists");
+    assert_eq!((written.len(), refused.count()), (1, 1), "{answers:?}");
+    let text = fs::read_to_string(server.home().join("tasks.jsonl")).unwrap();
+    assert_eq!(text.lines().count() as u64, written[0]);
+}

@@ -33,6 +33,8 @@ impl Process {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let child = command
+            // What it leaves behind when it is killed goes with it, such as `pymp-*` of a worker's pool.
+            .env("TMPDIR", folder.path())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .process_group(0)
