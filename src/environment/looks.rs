@@ -358,6 +358,7 @@ mod tests {
     async fn f06_what_builds_on_a_look_that_failed_does_not_wait_for_it() {
         let looks = Looks::default();
         looks.fail(Look::Roll);
+        looks.finish(Look::Search, Reach::Whole, Instant::now());
         looks.ready(Look::Names).await;
         assert!(!looks.through(&[Look::Roll]) && !looks.whole(&[Look::Roll]));
         looks.finish(Look::Roll, Reach::Whole, Instant::now());

@@ -136,8 +136,9 @@ fn readable(state: &State) -> Vec<(Option<Noun>, String, u64, Value)> {
                 Noun::Task => {
                     let told = state.task(&key, true, |task| serde_json::to_value(task).unwrap());
                     let mut details = told.unwrap();
-                    // Relatives are other records, a position is the queue's: not this record's news.
-                    for other in ["workflow", "position"] {
+                    // Relatives are other records, a position and who reads are the queue's: not this
+                    // record's news.
+                    for other in ["workflow", "position", "consumers"] {
                         details.as_object_mut().unwrap().remove(other);
                     }
                     details
