@@ -42,18 +42,16 @@ function M.fold()
   return chunks
 end
 
+--- What every highlight is set with: one table, as a screen has hundreds at each redraw.
+local mark = { ephemeral = true, strict = false, priority = 50 } ---@type vim.api.keyset.set_extmark
+
 ---@param view lazycelery.View
 ---@param row integer
 local function decorate(view, row)
   for _, span in ipairs(spans(view, row + 1)) do
-    vim.api.nvim_buf_set_extmark(view.buf, marks, row, span[1], {
-      end_col = span[2],
-      hl_group = span[3],
-      conceal = not span[3] and "" or nil,
-      ephemeral = true,
-      strict = false,
-      priority = 50,
-    })
+    mark.end_col, mark.hl_group = span[2], span[3]
+    mark.conceal = not span[3] and "" or nil
+    vim.api.nvim_buf_set_extmark(view.buf, marks, row, span[1], mark)
   end
 end
 

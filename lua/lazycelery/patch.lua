@@ -5,6 +5,9 @@ local M = {}
 --- More places than this, and all between the first and the last is written at once.
 local MANY = 400
 
+--- An id that moves alone is a run, and parts another in two where it stood.
+local MANY_RUNS = 2 * MANY + 1
+
 local diff = vim.text and vim.text.diff or vim.diff
 
 --- Where two lists begin and end to differ.
@@ -50,41 +53,71 @@ function M.hunks(old, new)
   return found
 end
 
---- The longest run of places that rise: what may stay where it is while the rest moves.
----@param places integer[]
----@return table<integer, true>? kept indices; nil for all of them
-local function rising(places)
-  local all = true
-  for i = 2, #places do
-    all = all and places[i - 1] < places[i]
-  end
-  if all then
-    return nil
-  end
-  -- The index and the place at which a run of each length ends that can go on the furthest.
-  local ends, least, longest, before = {}, {}, 0, {} ---@type integer[], integer[], integer, integer[]
-  for i, place in ipairs(places) do
-    local low, high = 1, longest
-    if longest > 0 and least[longest] < place then
-      low = longest + 1
+---@class lazycelery.Run lines that stand one after the other in both lists
+---@field start integer its first line in the new list
+---@field place integer its first line in the old list
+---@field count integer
+---@field weight integer lines of the heaviest chain that ends with it
+---@field before? lazycelery.Run the one before it in that chain
+
+--- What two lists have in common, in the order of the new one.
+---@param new string[]
+---@param first integer
+---@param last integer
+---@param at table<string, integer> line of each id of the old list
+---@return lazycelery.Run[]? runs nil where they are too many
+local function in_common(new, first, last, at)
+  local runs, run = {}, nil ---@type lazycelery.Run[], lazycelery.Run?
+  for line = first, last do
+    local place = at[new[line]]
+    if run and place == run.place + run.count then
+      run.count = run.count + 1
+    elseif place then
+      run = { start = line, place = place, count = 1, weight = 1 }
+      runs[#runs + 1] = run
+      if #runs > MANY_RUNS then
+        return nil
+      end
+    else
+      run = nil
     end
-    while low <= high do
-      local middle = math.floor((low + high) / 2)
-      if least[middle] < place then
-        low = middle + 1
+  end
+  return runs
+end
+
+--- The heaviest chain of runs that rise in the old list: what may stay where it is while the rest
+--- moves.
+---@param runs lazycelery.Run[]
+---@return lazycelery.Run[]
+local function rising(runs)
+  -- Of chains, the last runs, by place: one that is further on is worth it only if it is heavier.
+  local ends = {} ---@type lazycelery.Run[]
+  for _, run in ipairs(runs) do
+    local low, high = 0, #ends
+    while low < high do
+      local middle = math.ceil((low + high) / 2)
+      if ends[middle].place < run.place then
+        low = middle
       else
         high = middle - 1
       end
     end
-    ends[low], least[low], before[i] = i, place, ends[low - 1] or 0
-    longest = math.max(longest, low)
+    run.before = ends[low]
+    run.weight = run.count + (run.before and run.before.weight or 0)
+    while ends[low + 1] and ends[low + 1].weight <= run.weight do
+      table.remove(ends, low + 1)
+    end
+    table.insert(ends, low + 1, run)
   end
-  local kept, i = {}, ends[longest] or 0
-  while i > 0 do
-    kept[i] = true
-    i = before[i]
+  local chain, run = {}, ends[#ends] ---@type lazycelery.Run[], lazycelery.Run?
+  while run do
+    chain[#chain + 1] = run
+    run = run.before
   end
-  return kept
+  for i = 1, math.floor(#chain / 2) do
+    chain[i], chain[#chain + 1 - i] = chain[#chain + 1 - i], chain[i]
+  end
+  return chain
 end
 
 --- As `hunks`, of ids that stand once in each list: which lines go, and which come, so that `old`
@@ -101,24 +134,16 @@ function M.moves(old, new, at)
   elseif gone == 0 or come == 0 then
     return { { first, gone, first, come } }
   end
-  local places, lines, count = {}, {}, 0 ---@type integer[], integer[], integer
-  for i = first, last_new do
-    local found = at[new[i]]
-    if found then
-      count = count + 1
-      places[count], lines[count] = found, i
-    end
+  local runs = in_common(new, first, last_new, at)
+  if not runs then
+    return { { first, gone, first, come } }
   end
-  local kept, hunks = rising(places), {}
-  local from, start = first, first
-  for i, place in ipairs(places) do
-    local line = lines[i] --[[@as integer]]
-    if not kept or kept[i] then
-      if place > from or line > start then
-        hunks[#hunks + 1] = { from, place - from, start, line - start }
-      end
-      from, start = place + 1, line + 1
+  local hunks, from, start = {}, first, first
+  for _, run in ipairs(rising(runs)) do
+    if run.place > from or run.start > start then
+      hunks[#hunks + 1] = { from, run.place - from, start, run.start - start }
     end
+    from, start = run.place + run.count, run.start + run.count
   end
   if from <= last_old or start <= last_new then
     hunks[#hunks + 1] = { from, last_old - from + 1, start, last_new - start + 1 }

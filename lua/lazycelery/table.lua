@@ -113,6 +113,8 @@ local function append(parts, spans, bytes, chunks, cells)
   return bytes, left
 end
 
+local NOTHING = {} ---@type lazycelery.Chunk[]
+
 --- What a column says about a row, as chunks, and their width.
 ---@param column lazycelery.Column
 ---@param row table
@@ -122,9 +124,13 @@ end
 function M.cell(column, row, context)
   local value, group = column.format(row, context)
   if value == nil then
-    value, group = "", nil
+    return NOTHING, 0
+  elseif type(value) ~= "table" then
+    local piece = text.clean(value)
+    local cells = text.width(piece)
+    return { { piece, group or column.hl, cells } }, cells
   end
-  local chunks = type(value) == "table" and value or { { value, group or column.hl } }
+  local chunks = value
   local cells = 0
   for _, chunk in ipairs(chunks) do
     chunk[1] = text.clean(chunk[1])

@@ -97,6 +97,23 @@ expect.equal(moves({ "a", "b", "c", "d" }, { "n", "a", "c", "b" }), {
   { 3, 2, 5, 0 },
 }, "a and b stay")
 
+-- What comes to the top of many is taken from its place, and nothing else is touched.
+local turned, to_top, top, rest = {}, {}, {}, {}
+for i, line in ipairs(many) do
+  turned[#many + 1 - i] = line
+  table.insert(i * 7919 % 50 == 0 and top or rest, line)
+end
+for i = #top, 1, -1 do
+  to_top[#to_top + 1] = top[i]
+end
+vim.list_extend(to_top, rest)
+local gone, come = 0, 0
+for _, hunk in ipairs(moves(many, to_top)) do
+  gone, come = gone + hunk[2], come + hunk[4]
+end
+expect.equal({ gone, come }, { #top, #top })
+expect.equal(moves(many, turned), { { 1, #many, 1, #many } }, "all, where all moved")
+
 -- A list that follows: all moves down, what falls out at the end goes.
 local followed = vim.list_extend({ "new 1", "new 2" }, vim.list_slice(above, 1, #above - 2))
 expect.equal(patch.apply(buf, above, followed), 4)

@@ -67,12 +67,18 @@ function M.any(view)
   return view.is_list and held_at(view) > 1
 end
 
---- Ids of rows, those left out whose row is still on its way, and what is no row.
+--- Ids of rows, those left out whose row is still on its way, and what is no row: mostly all of them.
 ---@param view lazycelery.View
 ---@param ids string[]
----@return string[]
+---@return string[] found the very list where nothing is left out
 local function having_rows(view, ids)
-  local found, rows = {}, view.rows
+  local found, rows, all = {}, view.rows, true
+  for _, id in ipairs(ids) do
+    all = all and rows[id] ~= nil
+  end
+  if all then
+    return ids
+  end
   for _, id in ipairs(ids) do
     if rows[id] then
       found[#found + 1] = id
@@ -139,13 +145,11 @@ end
 ---@return string[]
 local function arrange(view, held)
   local known = having_rows(view, view.keys)
-  local shown = view.is_list and having_rows(view, view.shown) or {}
+  local shown = held > 1 and having_rows(view, view.shown) or {}
   local order
   order, view.waiting = hold.arrange(shown, known, held)
   view.gone = {}
-  if order == known then
-    order = known == view.keys and vim.list_slice(known) or known
-  else
+  if order ~= known then
     local in_window = {}
     for _, key in ipairs(known) do
       in_window[key] = true
@@ -154,10 +158,14 @@ local function arrange(view, held)
       view.gone[key] = not in_window[key] or nil
     end
   end
-  if view.cells[HEADER] then
+  local header, more = view.cells[HEADER], view.cells[MORE]
+  if (header or more) and order == view.keys then
+    order = vim.list_slice(order)
+  end
+  if header then
     table.insert(order, 1, HEADER)
   end
-  if view.cells[MORE] then
+  if more then
     order[#order + 1] = MORE
   end
   return order
