@@ -64,7 +64,8 @@ end
 ---@param view lazycelery.View
 function M.open(view)
   local def = view.def
-  local lines, spans = layout(vim.list_extend(lacking(view), M.rows(def)))
+  local rows = vim.list_extend(lacking(view), def.editing and def.editing.help or {})
+  local lines, spans = layout(vim.list_extend(rows, M.rows(def)))
   local title = " " .. def.title .. ": keys"
   local more = #lines + 2 > float.most() and "; more below" or ""
   local head = title .. "   q closes, :help lazycelery tells all" .. more

@@ -185,6 +185,7 @@
 --- A list whose buffer is the user's as soon as something in it was changed. All its lines are rows: what
 --- else is to be said stands beside them.
 ---@class lazycelery.Editing
+---@field help { [1]: string, [2]: string }[] keys of Vim's own, and what they mean there
 ---@field concealed integer cells at the start of each line that are concealed
 ---@field begin fun(view: lazycelery.View) its buffer was made
 ---@field line lazycelery.EditableLine

@@ -235,7 +235,7 @@ fn f01_what_is_not_exact_is_shown_before_it_is_accepted() {
     nvim.keys("ggVGr");
     let question = asked(&mut nvim);
     let yes = "No\nYes, send 2 of 5 tasks again on prod\nYes, 4: also 2 as their texts read";
-    assert_eq!(question, format!("Send 5 tasks again?\n{yes}"));
+    assert_eq!(question, format!("Send 4 of 5 tasks again?\n{yes}"));
     pick(&mut nvim, 2);
     nvim.wait_for_screen("2 of 5 tasks sent again; 3 left alone");
     assert_eq!(sent(&mut nvim, "task/retry"), "00000101 00000103");

@@ -407,6 +407,9 @@ fn editing_is_vims_own() {
     let mut wanted: Vec<_> = ours.split(' ').chain(doors.split(' ')).collect();
     wanted.sort_unstable();
     assert_eq!(taken.split(' ').collect::<Vec<_>>(), wanted);
+    nvim.keys("g?");
+    nvim.wait_for_screen("show the plan of all queues' buffers, and ask");
+    nvim.keys("q");
     // What is yanked by `gy` holds no id of a line.
     nvim.keys("ggjgy");
     assert_eq!(value(&mut nvim, "vim.fn.getreg('\"')"), "\"00000002-celery\"");

@@ -118,6 +118,18 @@ fn a_selection_is_one_change_and_a_second_undo_takes_back_the_one_before() {
 }
 
 #[test]
+fn what_came_while_it_was_asked_goes_too_and_is_told() {
+    let redis = Redis::start();
+    filled(&redis);
+    let mut nvim = watching(&redis);
+    nvim.keys("/high<CR>X");
+    expect(&mut nvim, "asked ~= nil", "true");
+    redis.command::<u64>(&["LPUSH", "high", "{}"]);
+    answer(&mut nvim, "Yes, purge high on default: 3 messages");
+    told(&mut nvim, "Purged 4 (1 came after it was asked); u takes them back");
+}
+
+#[test]
 fn a_queue_is_moved_to_one_that_is_chosen_and_back() {
     let redis = Redis::start();
     filled(&redis);

@@ -31,7 +31,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    config contract folds format frame help hold name patch program queue_fate queue_plan resend state
+    ask config contract cursors folds format frame help hold name patch program queue_fate queue_plan resend state
     table task tell text timeline
 }
 

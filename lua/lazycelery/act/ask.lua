@@ -85,7 +85,15 @@ function M.choose(view, prompt, answers, no, over)
       tell.of("nothing was done")
     end
   end, over)
-  vim.ui.select(items, { prompt = prompt, kind = "lazycelery", format_item = tostring }, answer)
+  -- Neovim's own picker throws where `<C-c>` ends it.
+  local options = { prompt = prompt, kind = "lazycelery", format_item = tostring }
+  local asked, reason = pcall(vim.ui.select, items, options, answer)
+  if not asked then
+    answer(nil)
+    if not tostring(reason):find("Keyboard interrupt", 1, true) then
+      error(reason, 0)
+    end
+  end
 end
 
 --- In production, what destroys has its name typed. Then it is done.

@@ -71,6 +71,9 @@ local function sentence(how, all)
     stopped = stopped or result.cancelled or false
   end
   local remarks = {}
+  if not stopped and done > total(all) then
+    table.insert(remarks, format.count(done - total(all)) .. " came after it was asked")
+  end
   if arrived > 0 then
     table.insert(remarks, format.count(arrived) .. " arrived meanwhile")
   end

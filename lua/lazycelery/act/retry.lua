@@ -112,7 +112,7 @@ local function sheet(plan)
   local all = sendable + #plan.refused
   if all == 1 then
     local one = plan.exact[1] or plan.read[1]
-    page:head({ { subject.one(one.from, one.name), "LazyCeleryName" }, { ", sent again" } })
+    page:head({ { subject.one(one.from, one.name), "LazyCeleryName" }, { ", to be sent again" } })
     describe(page, one)
   else
     page:head({
@@ -250,10 +250,13 @@ local function question(view, press, plan)
   if #exact + #read == 0 then
     return nothing(view, plan)
   end
-  local name = view.id.environment
+  local name, sendable = view.id.environment, #exact + #read
+  local few = sendable < all and format.count(sendable) .. " of " or ""
   local asked = {
     press = press,
-    prompt = ("Send %s again?"):format(all == 1 and "this task" or format.plural(all, "task")),
+    prompt = ("Send %s again?"):format(
+      all == 1 and "this task" or few .. format.plural(all, "task")
+    ),
     preview = sheet(plan),
     more = {},
   }
@@ -270,8 +273,8 @@ local function question(view, press, plan)
     local queue = text.clean(plan.exact[1].queue)
     asked.yes = ("Yes, send %s again to %s"):format(subject.of(exact, names), queue)
   else
-    local few = #exact < all and (" of " .. format.count(all)) or ""
-    asked.yes = ("Yes, send %s%s tasks again on %s"):format(format.count(#exact), few, name)
+    local some = #exact < all and (" of " .. format.count(all)) or ""
+    asked.yes = ("Yes, send %s%s tasks again on %s"):format(format.count(#exact), some, name)
   end
   if #read > 0 then
     local also = "Yes, %s: also %s as their texts read"

@@ -80,6 +80,13 @@ end
 
 ---@type lazycelery.Editing
 return {
+  help = {
+    { "dd d", "delete messages" },
+    { "dd, p elsewhere", "move them: put them into another queue's buffer" },
+    { ":w", "show the plan of all queues' buffers, and ask" },
+    { "u", "undo; what was written is brought back by u and :w" },
+    { ":e", "show the queue as it is now; :e! drops changes" },
+  },
   concealed = ids.CELLS,
   begin = begin,
   is_held = draft.is_held,
