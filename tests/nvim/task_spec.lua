@@ -101,3 +101,19 @@ expect.equal(
   "exact, from its message, read while a worker held it"
 )
 expect.equal(note({}, "Arguments"), "")
+
+-- Of a task that is known by what it stored, some attempts may not have been seen.
+local function tried(...)
+  return {
+    state = "FAILURE",
+    history = { { type = "task-failed", at = NOW, seen = NOW, source = "backend" } },
+    attempts = { { state = "RETRY", retries = 0 }, ... },
+  }
+end
+local all = table.concat(page(tried({ state = "FAILURE", retries = 1 })), "\n")
+expect.equal(all:find("2 attempts seen", 1, true), nil, all)
+expect.yes(all:find("2 attempts", 1, true), all)
+expect.yes(all:find("\n    2  ✗ FAILURE", 1, true), all)
+local some = table.concat(page(tried({ state = "FAILURE" })), "\n")
+expect.yes(some:find("2 attempts seen", 1, true), some)
+expect.yes(some:find("\n    —  ✗ FAILURE", 1, true), some)

@@ -151,6 +151,17 @@ local function told(row)
   return entries
 end
 
+--- How many attempts there were: of a task that is known by what it stored, some may not have been seen.
+---@param attempts table[]
+---@return string?
+local function counted(attempts)
+  if #attempts < 2 then
+    return nil
+  end
+  local all = attempts[#attempts].retries == #attempts - 1
+  return format.plural(#attempts, "attempt") .. (all and "" or " seen")
+end
+
 ---@param page lazycelery.Page
 ---@param row table
 ---@param context lazycelery.Context
@@ -159,8 +170,7 @@ local function history(page, row, context)
   if #entries == 0 then
     return
   end
-  local attempts = row.attempts or {}
-  page:section("Timeline", #attempts > 1 and format.plural(#attempts, "attempt") or nil)
+  page:section("Timeline", counted(row.attempts or {}))
   local outcome = row.exception and state.exception(row.exception) or row.result
   if row.place == "active" and row.started and not row.orphaned then
     outcome = "for " .. context:age(row.started)
@@ -178,10 +188,11 @@ local function attempts(page, row, context)
     return
   end
   page:section("Attempts")
-  for i, attempt in ipairs(row.attempts) do
+  for _, attempt in ipairs(row.attempts) do
     local took, status = attempt.runtime, state.chunks(attempt, context)[1]
+    local number = attempt.retries and ("%d"):format(attempt.retries + 1) or "—"
     page:line({
-      { ("%2d  "):format((attempt.retries or i - 1) + 1), "LazyCeleryDim" },
+      { text.pad(number, 2, true) .. "  ", "LazyCeleryDim" },
       { text.pad(status[1], STATE_CELLS), status[2] },
       { "  " .. context:clock(attempt.started or attempt.received), "LazyCeleryDim" },
       { "  " .. (attempt.worker or "") },

@@ -207,10 +207,10 @@ impl Task {
             return; // Of a run before this one.
         }
         if self.is_of_the_next_run(&state) {
-            let counted = self.current.retries.as_ref().map(|retries| retries.value + 1);
+            // How many runs there were between is not known: only the newest is stored.
             self.begin_attempt();
             self.current.retries =
-                meta.retries.or(counted).map(|value| Fact { value, source: Source::Backend });
+                meta.retries.map(|value| Fact { value, source: Source::Backend });
         }
         let run = &mut self.current;
         let wins = state.is_ready()

@@ -272,7 +272,7 @@ fn what_is_stored_after_a_retry_is_the_next_run() {
     assert_eq!((&details["state"], &details["result"]), (&json!("SUCCESS"), &json!("3")));
     assert_eq!((details.get("exception"), details.get("traceback")), (None, None));
     assert_eq!(details["attempts"][0]["exception"], "ValueError('y')");
-    assert_eq!(details["retries"], json!(1));
+    assert_eq!(details.get("retries"), None, "there may have been more runs between");
 
     // With them: the result is read before the events of the run that stored it are heard.
     let mut lab = Lab::new();
