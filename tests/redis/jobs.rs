@@ -182,6 +182,20 @@ fn calls_of(redis: &Redis, command: &str) -> u64 {
     line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
 }
 
+/// Ten million of them: nobody could read the answer.
+#[test]
+fn an_action_is_about_a_hundred_thousand_tasks_at_most() {
+    let redis = Redis::start();
+    let mut server = Server::start(&["--broker", &redis.url(0)], &[]);
+    let uuids = |count| (0..count).map(|number| format!("{number}")).collect::<Vec<_>>();
+    for method in ["task/retry", "task/revoke"] {
+        let params = json!({ "uuids": uuids(100_001), "dry_run": true });
+        let error = server.call(method, params).unwrap_err();
+        let told = "100001 tasks are meant, and 100000 can be at once: narrow it";
+        assert_eq!((&error["code"], &error["message"]), (&json!(-32602), &json!(told)), "{method}");
+    }
+}
+
 #[test]
 fn a_dry_run_for_many_tells_its_progress_and_asks_for_many_at_once() {
     let redis = Redis::start();

@@ -2,12 +2,16 @@
 
 use super::Warning;
 use crate::environment::{Environment, Look};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::state::{Filter, Noun, Query};
 use serde_json::{Value, json};
 
 /// Tasks that are read from the state at once.
 const PAGE: usize = 5_000;
+
+/// Tasks that one action is about, at most: each is named in the answer, which has to be read by somebody.
+/// Workers remember half as many revoked ids (`REVOKES_MAX` of `celery/worker/state.py`).
+const MOST: usize = 100_000;
 
 /// Tasks that are meant.
 #[derive(Debug, Clone)]
@@ -34,6 +38,9 @@ impl Which {
 impl Environment {
     /// The ids that are meant, each once, once everything was looked at that they depend on; and, where
     /// not all was seen, so that more may be meant than is known, a warning.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParams`] where they are more than [`MOST`].
     pub(super) async fn select(&self, which: &Which) -> Result<(Vec<String>, Option<Warning>)> {
         let unseen = self.fresh(Look::TASKS).await?;
         let mut uuids = match which {
@@ -47,6 +54,11 @@ impl Environment {
         };
         let mut met = std::collections::HashSet::new();
         uuids.retain(|uuid| met.insert(uuid.clone()));
+        if uuids.len() > MOST {
+            let sentence =
+                format!("{} tasks are meant, and {MOST} can be at once: narrow it", uuids.len());
+            return Err(Error::InvalidParams(sentence));
+        }
         let named = matches!(which, Which::Uuids(_));
         Ok((uuids, partial(&unseen).filter(|_| !named)))
     }
