@@ -75,7 +75,7 @@ fn to_screen(redis: &Redis, nvim: &mut Neovim, event: usize) -> Duration {
 fn five_thousand(redis: &Redis) -> Neovim {
     let mut nvim = Neovim::start(Size(200, 50), &["--broker", &redis.url(0)]);
     nvim.command("LazyCelery tasks");
-    nvim.wait_for_screen("prod");
+    nvim.wait_for_screen("No task is known yet");
     for number in 0..ROWS {
         publish(redis, number, "received", json!({"name": "shop.tasks.charge", "args": "(1,)"}));
     }
